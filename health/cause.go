@@ -1,0 +1,47 @@
+package health
+
+import (
+	"fmt"
+	"time"
+)
+
+// Cause says why a connection could not be made or did not last. It is typed where it occurs; nobody decides by
+// reading an error's text.
+type Cause uint8
+
+// Causes of a failure.
+const (
+	CauseNone      Cause = iota
+	CauseDNS             // the name does not resolve
+	CauseTLS             // certificate or handshake
+	CauseRefused         // nothing listens there
+	CauseTimeout         // no answer in time
+	CauseHTTP            // an HTTP status instead of a websocket
+	CauseProtocol        // broken frames, no nostr relay
+	CausePolicy          // our dial guard, or the relay's CLOSED restricted
+	CauseRateLimit       // HTTP 429, rate-limited prefixes
+	CauseLost            // an open connection ended
+	CauseLocal           // we hung up
+)
+
+// String is the value of logs and of the status page.
+func (c Cause) String() string {
+	return [...]string{"none", "dns", "tls", "refused", "timeout", "http", "protocol", "policy", "rate limit", "lost", "local"}[c]
+}
+
+// Failure is a typed reason for the end of a connection.
+type Failure struct {
+	Cause      Cause
+	HTTPStatus int           // CauseHTTP and CauseRateLimit
+	RetryAfter time.Duration // stated by the relay, 0 when it did not
+	Err        error
+}
+
+func (f *Failure) Error() string {
+	if f.Err == nil {
+		return f.Cause.String()
+	}
+	return fmt.Sprintf("%s: %v", f.Cause, f.Err)
+}
+
+func (f *Failure) Unwrap() error { return f.Err }

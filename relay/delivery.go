@@ -1,0 +1,48 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// Sink takes what a Conn receives. All methods are called from that Conn's loop goroutine, in wire
+// order, and may wait for the sink's own loop but for nothing else.
+type Sink interface {
+	// Reserve asks for room for n events. Exactly one value is sent on grant, when there is room; a connection has at
+	// most one request outstanding and gives grant a buffer of one. n is at most MaxReserve.
+	Reserve(id ConnID, n int, grant chan<- struct{})
+	// Release gives back reserved room that no event used.
+	Release(id ConnID, n int)
+	// Deliver hands over one event. A historic event uses up one reserved place.
+	Deliver(Delivery)
+	// Mark follows the events of a page, a batch, or a stretch of live time.
+	Mark(Mark)
+	// Gone says that nothing more comes from this connection; open reservations are returned by it.
+	Gone(ConnID)
+}
+
+// MaxReserve is the largest credit one request may ask for (events).
+const MaxReserve = 4096
+
+// Delivery is one event from a relay: shape, id and filter match checked, signature not.
+type Delivery struct {
+	Conn   ConnID
+	Source relayurl.URL
+	Batch  BatchID // 0 for live
+	Mode   Mode
+	Event  *event.Event
+	At     time.Time // arrival
+}
+
+// Mark counts down: it is settled when every event delivered before it under the same batch (or, with Batch 0, live on the
+// same connection) has its outcome (DESIGN §3, device 1).
+type Mark struct {
+	Conn    ConnID
+	Batch   BatchID // 0: a live mark
+	Final   bool
+	Filters []FilterEnd
+	Err     string
+	Stamp   time.Time // live marks: moment of the last frame or pong
+}

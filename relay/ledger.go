@@ -1,0 +1,92 @@
+package relay
+
+import (
+	"context"
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// Seq numbers the rows given to the store, in order. A confirm that rests on a row is committed in the same
+// or a later transaction than it (DESIGN §9). 0 rests on nothing.
+type Seq uint64
+
+// Disposition is what became of an event.
+type Disposition uint8
+
+// Dispositions, as stored. Values are part of the database format: append only.
+const (
+	Unknown    Disposition = iota
+	Stored                 // the own relay has it
+	Held                   // accepted, not served yet (purgatory)
+	Superseded             // a newer replaceable is there
+	Tombstone              // deleted; never again
+	Rejected               // refused for good, with reason
+	OwnLimit               // over a limit of the own relay's operator
+	Irrelevant             // outside our scope
+	Parked                 // waits in the pending table
+)
+
+// String is the value of the metric label and of the `explain` output.
+func (d Disposition) String() string {
+	return [...]string{"unknown", "stored", "held", "superseded", "tombstone", "rejected", "own-limit", "irrelevant", "pending"}[d]
+}
+
+// Entry is one row of the ledger.
+type Entry struct {
+	Event       *event.Event
+	Disposition Disposition
+	Reason      string
+	Source      relayurl.URL
+	At          time.Time
+}
+
+// Cause says why an event waits in the pending table.
+type Cause uint8
+
+// Causes, as stored. Values are part of the database format: append only.
+const (
+	CauseParent Cause = iota + 1 // what it references is not there yet
+	CausePace                    // the own relay is slower than we are
+	CauseRetry                   // a transient refusal
+	CauseFuture                  // created_at lies ahead
+	CauseDown                    // the own relay is away
+)
+
+// String is the value shown to operators.
+func (c Cause) String() string {
+	return [...]string{"", "parent", "pace", "retry", "future", "own relay down"}[c]
+}
+
+// Waiting is one row of the pending table.
+type Waiting struct {
+	Event  *event.Event // nil when loaded as index only
+	ID     event.ID
+	Needs  event.References // what would lift a CauseParent
+	Cause  Cause
+	Reason string
+	Due    time.Time // for CauseRetry and CauseFuture
+	Tries  int
+	Since  time.Time
+	Source relayurl.URL
+	Size   int
+}
+
+// Ledger is what the publisher needs of the store. Record, Park and Unpark queue a row and never block; rows are
+// written in the order given. The others may wait for the database and are called from helper goroutines only; they
+// see rows that are not written yet.
+type Ledger interface {
+	Record(Entry) Seq
+	Park(Waiting) Seq
+	Unpark(event.ID) Seq
+	Forget(ids []event.ID) Seq
+	// LoadKnown calls yield for every ledger row.
+	LoadKnown(ctx context.Context, yield func(event.ID, Disposition)) error
+	// LoadWaiting calls yield for every pending row, without its event.
+	LoadWaiting(ctx context.Context, yield func(Waiting)) error
+	// WaitingEvents reads pending rows with their events; ids that are gone are left out.
+	WaitingEvents(ctx context.Context, ids []event.ID) ([]Waiting, error)
+	// IrrelevantAddressed lists irrelevant rows of kinds 30617 and 30618 by an author with an identifier.
+	IrrelevantAddressed(ctx context.Context, pk event.PubKey, d string) ([]event.ID, error)
+}

@@ -1,0 +1,79 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// Report is what the engine hears of a connection, in one channel and in the order it happened.
+type Report interface{ Conn() ConnID }
+
+// Up says that the handshake is done and what the relay allows.
+type Up struct {
+	ID     ConnID
+	At     time.Time
+	Limits Limits
+	Name   string // of the NIP-11 document: hostile text, at most 64 bytes, empty when there is none
+}
+
+// Down says that the connection, or the attempt to make it, ended. It is the last report of its
+// connection, except for Settled.
+type Down struct {
+	ID      ConnID
+	At      time.Time
+	Failure *health.Failure
+}
+
+// Settled says that every event before a mark has an outcome. Final is set by the last mark of a batch.
+// Settled is matched by its batch and counts even after its connection is gone (DESIGN §3, device 3).
+type Settled struct {
+	ID      ConnID
+	Batch   BatchID
+	At      time.Time
+	Final   bool
+	Filters []FilterEnd // index-aligned with Batch.Filters; the state as of this mark
+	Learned []event.ID  // announcements and roots that the own relay accepted newly, since the last mark of this batch
+	New     int         // events stored newly since the last mark of this batch
+	Seq     Seq         // the last ledger or pending row this mark rests on
+	Err     string      // why filters failed, empty when none did
+}
+
+// FilterEnd is how far one filter of a batch has got.
+type FilterEnd struct {
+	Done   bool
+	Failed bool  // ended without being answered in full
+	Until  int64 // everything at or above this created_at has settled; 0 before the first page
+	Gap    bool  // a second that held more events than can be paged was stepped over
+}
+
+// LiveSettled moves the cursor: every live event that arrived before At has its outcome, and all wanted live
+// subscriptions were open then. At is the moment of the connection's last frame or pong (DESIGN §4).
+type LiveSettled struct {
+	ID ConnID
+	At time.Time
+}
+
+// Closed says that the relay ended a live subscription.
+type Closed struct {
+	ID     ConnID
+	At     time.Time
+	Sub    string
+	Reason string // hostile text
+}
+
+// Limited says that the relay asked for less; Until is when it may be asked again.
+type Limited struct {
+	ID     ConnID
+	At     time.Time
+	Reason string
+}
+
+// Conn is the generation that the report belongs to.
+func (r Up) Conn() ConnID          { return r.ID }
+func (r Down) Conn() ConnID        { return r.ID }
+func (r Settled) Conn() ConnID     { return r.ID }
+func (r LiveSettled) Conn() ConnID { return r.ID }
+func (r Closed) Conn() ConnID      { return r.ID }
+func (r Limited) Conn() ConnID     { return r.ID }

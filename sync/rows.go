@@ -1,0 +1,100 @@
+package sync
+
+import (
+	"context"
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// Store is what the engine needs of the database. Apply queues rows and never blocks; rests is the last
+// ledger or pending row that they rest on: they are committed in the same or a later transaction.
+// Rows are written in the order given.
+type Store interface {
+	Load(ctx context.Context) (*State, error)
+	Apply(rows []Row, rests relay.Seq)
+}
+
+// State is both maps as they were stored.
+type State struct {
+	Repos    []SaveRepo
+	Roots    []SaveRoot // ordered by repo, then number
+	Relays   []SaveRelay
+	Coverage []SaveCoverage
+	Batches  []SaveBatch
+}
+
+// Row is one change of stored state.
+type Row interface{ row() }
+
+// SaveRepo inserts or replaces an announcement by its coordinate.
+type SaveRepo struct {
+	Ref          event.Ref
+	Announcement *event.Event
+	Full         bool        // served by the own relay; false: accepted, not served yet
+	Coordinates  []event.Ref // of the repo's maintainers in the order learned; empty when the announcement is only a maintainer's
+}
+
+// DropRepo removes an announcement and the roots and coverage of its repo.
+type DropRepo struct{ Ref event.Ref }
+
+// SaveRoot adds root number N (from 0, in the order learned) of a repo.
+type SaveRoot struct {
+	Repo      event.Ref
+	N         uint32
+	ID        event.ID
+	CreatedAt int64
+}
+
+// SaveRelay inserts or replaces the facts of a relay.
+type SaveRelay struct {
+	URL            relayurl.URL
+	Health         health.State
+	Announcements  bool      // layer 1 confirmed
+	Cursor         time.Time // zero: none
+	DisconnectedAt time.Time
+	LastFull       time.Time // end of the last pass without since
+	PassSince      time.Time // since of an unfinished pass over confirmed wants; zero: none
+}
+
+// DropRelay removes a relay with its coverage and batches.
+type DropRelay struct{ URL relayurl.URL }
+
+// SaveCoverage inserts or replaces what is confirmed of one repo at one relay.
+type SaveCoverage struct {
+	Relay  relayurl.URL
+	Repo   event.Ref
+	States bool     // 30618 by identifier
+	Coords Coverage // of SaveRepo.Coordinates
+	Roots  Coverage // of SaveRoot.N
+}
+
+// ClearCoverage forgets what is confirmed at a relay.
+type ClearCoverage struct{ Relay relayurl.URL }
+
+// SaveBatch inserts or replaces an unfinished batch, so that a restart resumes it. Spec is the
+// engine's own encoding.
+type SaveBatch struct {
+	Relay  relayurl.URL
+	Number uint64
+	Spec   []byte
+}
+
+// DropBatch removes a finished batch.
+type DropBatch struct {
+	Relay  relayurl.URL
+	Number uint64
+}
+
+func (SaveRepo) row()      {}
+func (DropRepo) row()      {}
+func (SaveRoot) row()      {}
+func (SaveRelay) row()     {}
+func (DropRelay) row()     {}
+func (SaveCoverage) row()  {}
+func (ClearCoverage) row() {}
+func (SaveBatch) row()     {}
+func (DropBatch) row()     {}
