@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
+
+	"github.com/ngit-sync/ngit-sync/filters"
 )
 
 // ConnID is the generation of a connection: every dial gets a new one, and what an older one reports
@@ -17,15 +19,15 @@ type BatchID uint64
 // the engine.
 type Command interface{ command() }
 
-// SetLive replaces the wanted live set. The connection re-uses subscription ids (a REQ on an open id
-// replaces it, NIP-01) and closes only the surplus.
-type SetLive struct{ Subs []Sub }
+// SetLive changes the wanted live set: Open lists subscriptions that are new or whose filters changed, Close lists
+// ids that are no longer wanted. A REQ on an open id replaces it (NIP-01), so changing needs no CLOSE.
+type SetLive struct {
+	Open  []Sub
+	Close []string
+}
 
 // Sub is one live REQ: a stable id of at most 32 ASCII characters and filters that carry limit 0.
-type Sub struct {
-	ID      string
-	Filters []nostr.Filter
-}
+type Sub = filters.Sub
 
 // AskBatch starts a historic batch. Batches of one connection run in the order given, within its subscription
 // budget, and each ends with a final mark, whatever happens.
