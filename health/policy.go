@@ -1,0 +1,124 @@
+package health
+
+import "time"
+
+// Policy holds the numbers of DESIGN §8.
+type Policy struct {
+	BaseBackoff       time.Duration // wait after the first failure; doubles with each further one
+	MaxBackoff        time.Duration
+	DeadAfter         time.Duration // failing for so long is dead
+	DeadRetry         time.Duration // a dead relay is dialled once in this time
+	StableAfter       time.Duration // only a connection that lasted so long forgets earlier failures
+	RateLimitCooldown time.Duration // first cooldown; doubles up to MaxCooldown
+	MaxCooldown       time.Duration
+	HoldOff           time.Duration // step for faults that do not pass by waiting a little: DNS, TLS, protocol
+	HoldOffAfter      int           // such faults in a row before the hold-off
+	HoldOffSpan       time.Duration // and they must span at least this long
+}
+
+// DefaultPolicy is what DESIGN §8 states.
+func DefaultPolicy() Policy {
+	return Policy{
+		BaseBackoff: 5 * time.Second, MaxBackoff: time.Hour,
+		DeadAfter: 24 * time.Hour, DeadRetry: 24 * time.Hour, StableAfter: 5 * time.Minute,
+		RateLimitCooldown: 65 * time.Second, MaxCooldown: 30 * time.Minute,
+		HoldOff: 12 * time.Hour, HoldOffAfter: 3, HoldOffSpan: time.Hour,
+	}
+}
+
+// Up records that a connection is open.
+func (p Policy) Up(s State, now time.Time) State {
+	s.UpSince = now
+	return s
+}
+
+// Down records that a connection ended or could not be made, and sets NotBefore to the moment of the next dial. An end
+// that we chose (CauseLocal) counts as no failure; a nil failure is one.
+func (p Policy) Down(s State, now time.Time, f *Failure) State {
+	if p.stable(s, now) {
+		s = State{UpSince: s.UpSince}
+	}
+	wasUp := !s.UpSince.IsZero()
+	s.UpSince = time.Time{}
+	if f == nil || f.Cause == CauseLocal {
+		return s
+	}
+	if f.Cause == CauseRateLimit {
+		return p.Limited(s, now, f)
+	}
+	s.record(now, f)
+	s.Failures++
+	if s.FailingSince.IsZero() {
+		s.FailingSince = now
+	}
+	if persistent(f.Cause) && !wasUp {
+		s.Persistent++
+	} else {
+		s.Persistent = 0
+	}
+	s.NotBefore = now.Add(p.wait(s, now))
+	return s
+}
+
+// Limited records that the relay asked for less. It is not a failure of the relay.
+func (p Policy) Limited(s State, now time.Time, f *Failure) State {
+	s.record(now, f)
+	cool := doubled(p.RateLimitCooldown, s.Cooldowns, p.MaxCooldown)
+	if f != nil && f.RetryAfter > cool {
+		cool = min(f.RetryAfter, p.MaxCooldown)
+	}
+	s.Cooldowns++
+	s.CooldownUntil = now.Add(cool)
+	if s.CooldownUntil.After(s.NotBefore) {
+		s.NotBefore = s.CooldownUntil
+	}
+	return s
+}
+
+// Settle forgets earlier failures once a connection has been stable for long enough.
+func (p Policy) Settle(s State, now time.Time) State {
+	if p.stable(s, now) {
+		return State{UpSince: s.UpSince, CooldownUntil: s.CooldownUntil}
+	}
+	return s
+}
+
+// StableAt is the moment at which Settle will forget, zero when there is nothing to forget or no connection.
+func (p Policy) StableAt(s State) time.Time {
+	if s.UpSince.IsZero() || (s.Failures == 0 && s.Cooldowns == 0) {
+		return time.Time{}
+	}
+	return s.UpSince.Add(p.StableAfter)
+}
+
+func (p Policy) stable(s State, now time.Time) bool {
+	return !s.UpSince.IsZero() && now.Sub(s.UpSince) >= p.StableAfter && !now.Before(s.CooldownUntil)
+}
+
+func (p Policy) wait(s State, now time.Time) time.Duration {
+	if p.dead(s, now) {
+		return p.DeadRetry
+	}
+	if s.Persistent >= p.HoldOffAfter && now.Sub(s.FailingSince) >= p.HoldOffSpan {
+		return p.HoldOff
+	}
+	return doubled(p.BaseBackoff, s.Failures-1, p.MaxBackoff)
+}
+
+func (p Policy) dead(s State, now time.Time) bool {
+	return !s.FailingSince.IsZero() && now.Sub(s.FailingSince) >= p.DeadAfter
+}
+
+// persistent reports causes that do not pass by waiting a little.
+func persistent(c Cause) bool {
+	return c == CauseDNS || c == CauseTLS || c == CauseProtocol
+}
+
+// doubled is base * 2^n, at most limit.
+func doubled(base time.Duration, n int, limit time.Duration) time.Duration {
+	d := base
+	for ; n > 0 && d < limit; n-- {
+		d *= 2
+	}
+	return min(d, limit)
+}
