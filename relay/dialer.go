@@ -1,0 +1,129 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// DialerOptions configure how sockets to relays are opened. Zero values mean the defaults.
+type DialerOptions struct {
+	UserAgent      string         // see UserAgent
+	AllowPrivate   []netip.Prefix // ranges that strangers may make us dial all the same
+	ConnectTimeout time.Duration  // DNS to handshake, 10 s
+	DocumentWait   time.Duration  // for a NIP-11 document, 5 s
+	MessageBytes   int64          // of one incoming message, 1 MiB
+	TLS            *tls.Config    // nil: the system's
+	Socket         SocketOptions
+
+	// DialContext takes the place of the TCP dial and of the guard that sits in it.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Rewrite maps a relay's name to the URL that is dialled; nil is the identity.
+	Rewrite func(relayurl.URL) (string, error)
+}
+
+func (o DialerOptions) withDefaults() DialerOptions {
+	def(&o.ConnectTimeout, 10*time.Second)
+	def(&o.DocumentWait, 5*time.Second)
+	def(&o.MessageBytes, 1<<20)
+	if o.UserAgent == "" {
+		o.UserAgent = UserAgent("", "")
+	}
+	if o.Rewrite == nil {
+		o.Rewrite = func(u relayurl.URL) (string, error) { return string(u), nil }
+	}
+	o.Socket = o.Socket.withDefaults()
+	return o
+}
+
+// def sets v to its default when it is zero.
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// UserAgent names the program and whom to ask about it; both parts may be empty.
+func UserAgent(version, contact string) string {
+	ua := "ngit-sync"
+	if version != "" {
+		ua += "/" + version
+	}
+	if contact != "" {
+		ua += " (+" + contact + ")"
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, ua)
+}
+
+// Dialer opens sockets to relays. It is safe for concurrent use.
+type Dialer struct {
+	opts    DialerOptions
+	clients [2]*http.Client // by Trust
+}
+
+// NewDialer makes a Dialer; it holds no connections of its own.
+func NewDialer(o DialerOptions) *Dialer {
+	o = o.withDefaults()
+	d := &Dialer{opts: o}
+	d.clients[Stranger] = d.client(&net.Dialer{ControlContext: guard{allow: o.AllowPrivate}.control})
+	d.clients[Operator] = d.client(&net.Dialer{})
+	return d
+}
+
+func (d *Dialer) client(nd *net.Dialer) *http.Client {
+	dial := nd.DialContext
+	if d.opts.DialContext != nil {
+		dial = d.opts.DialContext
+	}
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:            dial,
+			TLSClientConfig:        d.opts.TLS,
+			DisableKeepAlives:      true, // nothing stays open between a document and a socket
+			DisableCompression:     true,
+			ForceAttemptHTTP2:      false,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+		// A redirect would lead around the operator's lists and names (DESIGN §11).
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Dial opens a websocket to a relay. It waits at most ConnectTimeout; the failure is typed.
+func (d *Dialer) Dial(ctx context.Context, url relayurl.URL, trust Trust) (*Socket, *health.Failure) {
+	target, err := d.opts.Rewrite(url)
+	if err != nil {
+		return nil, &health.Failure{Cause: health.CausePolicy, Err: fmt.Errorf("dial %s: %w", url, err)}
+	}
+	dctx, cancel := context.WithTimeout(ctx, d.opts.ConnectTimeout)
+	defer cancel()
+	heard := new(clock)
+	conn, resp, err := websocket.Dial(dctx, target, &websocket.DialOptions{
+		HTTPClient:      d.clients[trust],
+		HTTPHeader:      http.Header{"User-Agent": {d.opts.UserAgent}},
+		CompressionMode: websocket.CompressionDisabled,
+		OnPingReceived:  func(context.Context, []byte) bool { heard.tick(); return true },
+		OnPongReceived:  func(context.Context, []byte) { heard.tick() },
+	})
+	if err != nil {
+		return nil, dialFailure(ctx, url, resp, err)
+	}
+	conn.SetReadLimit(d.opts.MessageBytes)
+	return newSocket(conn, heard, d.opts.Socket), nil
+}

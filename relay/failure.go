@@ -1,0 +1,116 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// dialFailure types the error of a handshake. A response means that HTTP worked.
+func dialFailure(ctx context.Context, url relayurl.URL, resp *http.Response, err error) *health.Failure {
+	f := &health.Failure{Err: fmt.Errorf("dial %s: %w", url, err)}
+	switch {
+	case ctx.Err() != nil:
+		f.Cause = health.CauseLocal
+	case resp != nil && resp.StatusCode == http.StatusSwitchingProtocols:
+		f.Cause = health.CauseProtocol
+	case resp != nil:
+		statusFailure(f, resp)
+	default:
+		f.Cause = cause(err)
+	}
+	return f
+}
+
+// maxRetryAfter bounds what a relay may state: a day.
+const maxRetryAfter = 24 * time.Hour
+
+func statusFailure(f *health.Failure, resp *http.Response) {
+	f.Cause = health.CauseHTTP
+	f.HTTPStatus = resp.StatusCode
+	if resp.StatusCode == http.StatusTooManyRequests {
+		f.Cause = health.CauseRateLimit
+	}
+	f.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
+}
+
+// retryAfter reads seconds or a date (RFC 9110 §10.2.3); 0 when there is neither.
+func retryAfter(v string, now time.Time) time.Duration {
+	var d time.Duration
+	if s, err := strconv.ParseInt(v, 10, 32); err == nil {
+		d = time.Duration(s) * time.Second
+	} else if at, err := http.ParseTime(v); err == nil {
+		d = at.Sub(now)
+	}
+	return min(max(d, 0), maxRetryAfter)
+}
+
+// cause types a network error. What is none of the known kinds is what a relay would not do: a protocol fault.
+func cause(err error) health.Cause {
+	var (
+		guarded *GuardError
+		dns     *net.DNSError
+		timeout net.Error
+		op      *net.OpError
+	)
+	switch {
+	case errors.As(err, &guarded):
+		return health.CausePolicy
+	case errors.As(err, &dns):
+		return health.CauseDNS
+	case isTLS(err):
+		return health.CauseTLS
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return health.CauseRefused
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return health.CauseTimeout
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe),
+		errors.Is(err, net.ErrClosed), errors.As(err, &op):
+		return health.CauseLost
+	}
+	return health.CauseProtocol
+}
+
+func isTLS(err error) bool {
+	var (
+		verify  *tls.CertificateVerificationError
+		record  tls.RecordHeaderError
+		alert   tls.AlertError
+		ca      x509.UnknownAuthorityError
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) || errors.As(err, &ca) ||
+		errors.As(err, &host) || errors.As(err, &invalid) || errors.Is(err, http.ErrSchemeMismatch)
+}
+
+// readFailure types the end of an open connection as its reader sees it.
+func readFailure(err error) *health.Failure {
+	f := &health.Failure{Cause: health.CauseLost, Err: err}
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		f.Cause = health.CauseProtocol
+		return f
+	}
+	switch websocket.CloseStatus(err) {
+	case websocket.StatusPolicyViolation:
+		f.Cause = health.CausePolicy
+	case websocket.StatusTryAgainLater:
+		f.Cause = health.CauseRateLimit
+	case -1:
+		f.Cause = cause(err)
+	}
+	return f
+}

@@ -1,0 +1,273 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/ngit-sync/ngit-sync/health"
+)
+
+// SocketOptions are the numbers of one open socket. Zero values mean the defaults.
+type SocketOptions struct {
+	PingEvery   time.Duration // 30 s
+	PongWait    time.Duration // 10 s
+	WriteWait   time.Duration // for one outgoing message, 30 s
+	CloseWait   time.Duration // for the answer to our close frame, 1 s
+	SendFrames  int           // outgoing messages that may wait, 1024
+	SendBytes   int64         // their size, 8 MiB; one message alone may be larger
+	FrameBuffer int           // incoming frames that may wait for the consumer, 16
+}
+
+func (o SocketOptions) withDefaults() SocketOptions {
+	def(&o.PingEvery, 30*time.Second)
+	def(&o.PongWait, 10*time.Second)
+	def(&o.WriteWait, 30*time.Second)
+	def(&o.CloseWait, time.Second)
+	def(&o.SendFrames, 1024)
+	def(&o.SendBytes, 8<<20)
+	def(&o.FrameBuffer, 16)
+	return o
+}
+
+// Errors of Send.
+var (
+	ErrClosed   = errors.New("socket is closed")
+	ErrOverflow = errors.New("outgoing queue is full")
+)
+
+// Socket is one open websocket to a relay: a reader, a writer and a pinger goroutine. One goroutine consumes
+// Frames; Send, LastHeard and Close may be called from any.
+type Socket struct {
+	conn   *websocket.Conn
+	opts   SocketOptions
+	heard  *clock
+	frames chan Frame
+
+	queue  chan []byte
+	queued atomic.Int64 // bytes in queue
+
+	waits  atomic.Uint64 // how often the reader had to wait for the consumer
+	atDoor atomic.Bool   // it waits now
+
+	ctx     context.Context // ends when any of the goroutines has ended
+	cancel  context.CancelFunc
+	quit    chan struct{} // closed by Close: frames are dropped from here on
+	closing sync.Once
+	failure atomic.Pointer[health.Failure]
+	running atomic.Int32
+	done    chan struct{}
+}
+
+func newSocket(conn *websocket.Conn, heard *clock, o SocketOptions) *Socket {
+	s := &Socket{
+		conn: conn, opts: o, heard: heard,
+		frames: make(chan Frame, o.FrameBuffer),
+		queue:  make(chan []byte, o.SendFrames),
+		quit:   make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	heard.tick()
+	s.running.Store(3)
+	for _, run := range []func(){s.read, s.write, s.ping} {
+		go func() {
+			defer s.leave()
+			run()
+		}()
+	}
+	return s
+}
+
+// Frames gives what the relay sends, in order. It is closed when the connection has ended; Done and Failure follow.
+func (s *Socket) Frames() <-chan Frame { return s.frames }
+
+// LastHeard is the moment of the last frame, ping or pong of the relay.
+func (s *Socket) LastHeard() time.Time { return s.heard.last() }
+
+// Done is closed when all goroutines of the socket have returned.
+func (s *Socket) Done() <-chan struct{} { return s.done }
+
+// Failure says why the connection ended. It is nil before Done.
+func (s *Socket) Failure() *health.Failure {
+	select {
+	case <-s.done:
+		return s.failure.Load()
+	default:
+		return nil
+	}
+}
+
+// Send queues one message and never blocks. A relay that does not take what is queued loses the connection: the error is
+// ErrOverflow then, and ErrClosed after the end. The message must not be changed afterwards.
+func (s *Socket) Send(msg []byte) error {
+	if s.ctx.Err() != nil {
+		return ErrClosed
+	}
+	n := int64(len(msg))
+	if total := s.queued.Add(n); total > s.opts.SendBytes && total > n {
+		return s.overflow()
+	}
+	select {
+	case s.queue <- msg:
+		return nil
+	default:
+		return s.overflow()
+	}
+}
+
+func (s *Socket) overflow() error {
+	s.fail(health.CauseTimeout, ErrOverflow)
+	s.cancel()
+	return ErrOverflow
+}
+
+// Close ends the connection, politely for at most CloseWait, and waits for the goroutines.
+func (s *Socket) Close() {
+	s.closing.Do(func() {
+		s.fail(health.CauseLocal, errors.New("closed by us"))
+		close(s.quit)
+		grace := time.AfterFunc(s.opts.CloseWait, s.cancel)
+		defer grace.Stop()
+		if s.ctx.Err() == nil {
+			_ = s.conn.Close(websocket.StatusNormalClosure, "")
+		}
+		s.cancel()
+	})
+	<-s.done
+}
+
+// fail records why the connection ends; the first to know wins.
+func (s *Socket) fail(c health.Cause, err error) {
+	s.failure.CompareAndSwap(nil, &health.Failure{Cause: c, Err: err})
+}
+
+// leave is the end of each goroutine; the last one closes up.
+func (s *Socket) leave() {
+	s.cancel()
+	if s.running.Add(-1) > 0 {
+		return
+	}
+	_ = s.conn.CloseNow()
+	s.fail(health.CauseLost, net.ErrClosed)
+	close(s.done)
+}
+
+func (s *Socket) read() {
+	defer close(s.frames)
+	var buf bytes.Buffer
+	for {
+		_, r, err := s.conn.Reader(s.ctx)
+		if err == nil {
+			buf.Reset()
+			_, err = buf.ReadFrom(r)
+		}
+		if err != nil {
+			// A connection that we closed tells the reader nothing: whoever closed it knows why.
+			if s.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+				f := readFailure(fmt.Errorf("read: %w", err))
+				s.failure.CompareAndSwap(nil, f)
+			}
+			return
+		}
+		s.heard.tick()
+		f := SplitFrame(bytes.Clone(buf.Bytes()))
+		f.At = s.heard.last()
+		if !s.hand(f) {
+			return
+		}
+		if buf.Cap() > 64<<10 {
+			buf = bytes.Buffer{} // one large message does not stay for the life of the connection
+		}
+	}
+}
+
+// hand waits for the consumer, and tells the pinger so: while the reader waits it sees no pong.
+func (s *Socket) hand(f Frame) bool {
+	select {
+	case s.frames <- f:
+		return true
+	default:
+	}
+	s.waits.Add(1)
+	s.atDoor.Store(true)
+	defer s.atDoor.Store(false)
+	select {
+	case s.frames <- f:
+		return true
+	case <-s.quit:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+func (s *Socket) write() {
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case msg := <-s.queue:
+			ctx, cancel := context.WithTimeout(s.ctx, s.opts.WriteWait)
+			err := s.conn.Write(ctx, websocket.MessageText, msg)
+			cancel()
+			s.queued.Add(-int64(len(msg)))
+			if err != nil {
+				s.writeFailed(err)
+				return
+			}
+		}
+	}
+}
+
+func (s *Socket) writeFailed(err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.fail(health.CauseTimeout, fmt.Errorf("write: %w", err))
+		return
+	}
+	// The reader sees the end too and knows more: frames that say why may be left to read.
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(s.opts.PongWait):
+	}
+	s.fail(cause(err), fmt.Errorf("write: %w", err))
+}
+
+func (s *Socket) ping() {
+	tick := time.NewTicker(s.opts.PingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		start, waits := time.Now(), s.waits.Load()
+		ctx, cancel := context.WithTimeout(s.ctx, s.opts.PongWait)
+		err := s.conn.Ping(ctx)
+		cancel()
+		if err == nil || (s.ctx.Err() != nil && !errors.Is(err, context.DeadlineExceeded)) {
+			continue
+		}
+		// A ping that cannot be written ends the connection by itself; otherwise a reader at the consumer's door sees no pong.
+		busy := s.ctx.Err() == nil && (s.atDoor.Load() || s.waits.Load() != waits)
+		if !busy && !s.LastHeard().After(start) {
+			s.fail(cause(err), fmt.Errorf("ping: %w", err))
+			return
+		}
+	}
+}
+
+// clock is a moment that one goroutine sets and others read.
+type clock struct{ ns atomic.Int64 }
+
+func (c *clock) tick() { c.ns.Store(time.Now().UnixNano()) }
+
+func (c *clock) last() time.Time { return time.Unix(0, c.ns.Load()) }
