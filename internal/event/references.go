@@ -6,51 +6,65 @@ type References struct {
 	Refs []Ref // a, A and coordinate q
 }
 
+// fewReferences is how many are compared one by one before a set pays: events with more are rare, and some are made
+// to hurt.
+const fewReferences = 16
+
 // References reads e, E, q, a and A tags in order, without duplicates. Malformed values are skipped: anyone writes anything
 // there.
 func (e *Event) References() References {
-	var r References
+	var ids distinct[ID]
+	var refs distinct[Ref]
 	for _, tag := range e.Tags {
-		if len(tag) < 2 {
+		if len(tag) < 2 || len(tag[0]) != 1 {
 			continue
 		}
 		switch tag[0] {
 		case "e", "E":
-			r.addID(tag[1])
+			if id, err := ParseID(tag[1]); err == nil {
+				ids.add(id)
+			}
 		case "a", "A":
-			r.addRef(tag[1])
+			if ref, err := ParseRef(tag[1]); err == nil {
+				refs.add(ref)
+			}
 		case "q":
-			if !r.addID(tag[1]) {
-				r.addRef(tag[1])
+			if id, err := ParseID(tag[1]); err == nil {
+				ids.add(id)
+			} else if ref, err := ParseRef(tag[1]); err == nil {
+				refs.add(ref)
 			}
 		}
 	}
-	return r
+	return References{IDs: ids.list, Refs: refs.list}
 }
 
-func (r *References) addID(s string) bool {
-	id, err := ParseID(s)
-	if err != nil {
-		return false
-	}
-	for _, have := range r.IDs {
-		if have == id {
-			return true
+// distinct keeps the first of equal values, in order.
+type distinct[T comparable] struct {
+	list []T
+	seen map[T]struct{} // nil while the list is short
+}
+
+func (d *distinct[T]) add(v T) {
+	if d.seen == nil {
+		for i := range d.list {
+			if d.list[i] == v {
+				return
+			}
 		}
-	}
-	r.IDs = append(r.IDs, id)
-	return true
-}
-
-func (r *References) addRef(s string) {
-	ref, err := ParseRef(s)
-	if err != nil {
-		return
-	}
-	for _, have := range r.Refs {
-		if have == ref {
+		d.list = append(d.list, v)
+		if len(d.list) < fewReferences {
 			return
 		}
+		d.seen = make(map[T]struct{}, 4*fewReferences)
+		for _, have := range d.list {
+			d.seen[have] = struct{}{}
+		}
+		return
 	}
-	r.Refs = append(r.Refs, ref)
+	if _, ok := d.seen[v]; ok {
+		return
+	}
+	d.seen[v] = struct{}{}
+	d.list = append(d.list, v)
 }

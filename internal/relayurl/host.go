@@ -1,0 +1,112 @@
+package relayurl
+
+import (
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// lookup is UTS #46 as browsers apply it before a DNS query, with the rules of STD 3 for ASCII and the lengths of DNS.
+var lookup = idna.New(
+	idna.MapForLookup(),
+	idna.Transitional(false),
+	idna.BidiRule(),
+	idna.StrictDomainName(true),
+	idna.VerifyDNSLength(true),
+)
+
+// canonicalHost gives a lower-case ASCII name, an IPv4 address, or an IPv6 address in brackets.
+func canonicalHost(name string) (string, error) {
+	if strings.HasPrefix(name, "[") {
+		return canonicalIPv6(name)
+	}
+	ascii := name
+	if !isPlainName(name) {
+		var err error
+		if ascii, err = lookup.ToASCII(strings.TrimSuffix(name, ".")); err != nil {
+			return "", &Error{ReasonHost, "not a domain name"}
+		}
+	}
+	// The mapping turns other full stops and wide digits into ASCII, so these checks come after it.
+	ascii = strings.TrimSuffix(ascii, ".")
+	switch ascii {
+	case "":
+		return "", &Error{ReasonHost, "empty"}
+	case "ws", "wss", "http", "https":
+		return "", &Error{ReasonNested, "a scheme in the place of the host"}
+	}
+	if isNumeric(ascii[strings.LastIndexByte(ascii, '.')+1:]) {
+		addr, err := netip.ParseAddr(ascii)
+		if err != nil || !addr.Is4() {
+			return "", &Error{ReasonHost, "a number that is no IPv4 address"}
+		}
+		return addr.String(), nil
+	}
+	if isBech32(ascii) {
+		return "", &Error{ReasonHost, "a nostr identifier"}
+	}
+	return ascii, nil
+}
+
+func canonicalIPv6(name string) (string, error) {
+	inner, ok := strings.CutSuffix(name[1:], "]")
+	if !ok {
+		return "", &Error{ReasonHost, "an open bracket"}
+	}
+	addr, err := netip.ParseAddr(inner)
+	if err != nil || !addr.Is6() || addr.Zone() != "" {
+		return "", &Error{ReasonHost, "not an IPv6 address"}
+	}
+	if addr.Is4In6() {
+		return addr.Unmap().String(), nil
+	}
+	return "[" + addr.String() + "]", nil
+}
+
+// isPlainName reports names that the mapping would leave alone: the common case, without its cost.
+func isPlainName(s string) bool {
+	if len(s) == 0 || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if !isPlainLabel(label) {
+			return false
+		}
+	}
+	return true
+}
+
+func isPlainLabel(s string) bool {
+	if len(s) == 0 || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return len(s) < 4 || s[2:4] != "--" // xn-- and what is reserved beside it
+}
+
+// isNumeric reports a last label that some resolver reads as a number (WHATWG URL, "ends in a number").
+func isNumeric(label string) bool {
+	if hex, ok := strings.CutPrefix(label, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return label != "" && strings.Trim(label, "0123456789") == ""
+}
+
+// isBech32 reports NIP-19 entities that were pasted into the place of the host. No name of one label looks like this.
+func isBech32(host string) bool {
+	if len(host) < 60 || strings.IndexByte(host, '.') >= 0 {
+		return false
+	}
+	for _, prefix := range [...]string{"npub1", "nsec1", "note1", "nprofile1", "nevent1", "naddr1", "nrelay1"} {
+		if strings.HasPrefix(host, prefix) {
+			return true
+		}
+	}
+	return false
+}
