@@ -3,8 +3,6 @@ package nip34
 import (
 	"strings"
 
-	"github.com/nbd-wtf/go-nostr/nip19"
-
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
@@ -66,9 +64,6 @@ func isGraspClone(clone string) bool {
 }
 
 func isNpub(s string) bool {
-	if len(s) != 63 || !strings.HasPrefix(s, "npub1") {
-		return false
-	}
-	prefix, _, err := nip19.Decode(s)
-	return err == nil && prefix == "npub"
+	_, err := parseNpub(s)
+	return err == nil
 }
