@@ -54,8 +54,12 @@ var rules = map[string]rule{
 		why: "relay's own in-package tests use it, so it cannot import relay; a peer that shares our wire code proves nothing",
 	},
 	"relay/embedded": {
-		may: []string{"internal/event", "internal/nip34", "internal/relayurl"},
+		may: []string{"internal/event", "internal/nip34", "internal/relayurl", "relay/embedded/server"},
 		why: "an own relay like any other: reached by websocket, so it shares the scope rule with us and nothing else",
+	},
+	"relay/embedded/server": {
+		may: []string{"filters", "internal/event", "internal/negentropy", "internal/relayurl"},
+		why: "the outside of a relay speaks the protocol for any backend and shares no wire code with the client side",
 	},
 	"selfsub": {
 		may: []string{"filters", "health", "internal/event", "internal/nip34", "internal/relayurl", "relay"},
@@ -81,7 +85,7 @@ var rules = map[string]rule{
 		why: "pages and metrics read snapshots through view types of their own, so that no page reaches into the engine",
 	},
 	"internal/demo": {
-		may: []string{"internal/event", "internal/nip34", "internal/relayurl", "relay/embedded"},
+		may: []string{"internal/event", "internal/nip34", "internal/relayurl", "relay/embedded", "relay/embedded/server"},
 		why: "the demo's world stands outside the daemon and meets it over websockets only",
 	},
 	"internal/archtest": {
@@ -97,6 +101,11 @@ var testOnly = []string{"relay/relaytest", "internal/store/storetest", "internal
 var (
 	pure = []string{"filters", "health", "internal/event", "internal/negentropy", "internal/nip34", "internal/relayurl"}
 	core = append([]string{"sync"}, pure...)
+	wire = []string{
+		"relay", "relay/relaytest", "relay/embedded", "relay/embedded/server", // relays
+		"internal/web", "cmd/ngit-sync", // the page, and the commands that ask it
+		"internal/demo", "bench", // worlds of their own
+	}
 )
 
 // fence keeps packages that are not ours where they belong, outside tests: either `only` lists who may have
@@ -118,14 +127,17 @@ var fences = []fence{
 		why: "what decides does no I/O: it is tested with values",
 	},
 	{
-		imports: []string{"net", "net/http/..."},
-		only:    []string{"relay", "relay/relaytest", "relay/embedded", "internal/web", "internal/demo", "cmd/ngit-sync", "bench"},
-		why:     "relay is the wire: one place for the dial guard, limits and deadlines",
+		imports: []string{"net/http/...", "net/textproto", "net/smtp", "net/rpc", "crypto/tls"}, only: wire,
+		why: "relay is the wire: one place for the dial guard, limits and deadlines",
+	},
+	{
+		imports: []string{"net"}, only: append([]string{"internal/config", "internal/relayurl"}, wire...),
+		why: "relay is the wire; configuration and URLs split hosts from ports, as text",
 	},
 	{
 		imports: []string{"github.com/coder/websocket/..."},
-		only:    []string{"relay", "relay/relaytest"},
-		why:     "no other package opens sockets to relays",
+		only:    []string{"relay", "relay/relaytest", "relay/embedded/server"},
+		why:     "no other package speaks websocket",
 	},
 	{
 		imports: []string{"github.com/fiatjaf/khatru/...", "github.com/fiatjaf/eventstore/..."},

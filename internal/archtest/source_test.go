@@ -17,8 +17,8 @@ const maxLines = 500
 // longFiles may be longer than maxLines, each for the reason given.
 var longFiles = map[string]string{}
 
-// sleepers may call time.Sleep, each for the reason given. Waiting for a thing means waiting on its channel; inside a
-// synctest bubble a timer and synctest.Wait say the same without a guess.
+// sleepers may call time.Sleep outside a synctest bubble, each for the reason given. In a bubble a sleep is how the
+// test's clock is moved; anywhere else it is a guess about how long the thing takes.
 var sleepers = map[string]string{}
 
 func lengthFaults(all []source) []string {
@@ -32,29 +32,44 @@ func lengthFaults(all []source) []string {
 	return faults
 }
 
-// calls that never stand in our code, by receiver or package and method.
+// callFaults lists calls that never stand in our code.
 func callFaults(all []source) []string {
 	var faults []string
 	for _, s := range all {
-		ast.Inspect(s.ast, func(n ast.Node) bool {
-			sel, ok := n.(*ast.SelectorExpr)
-			if !ok {
+		var visit func(root ast.Node, bubble bool)
+		visit = func(root ast.Node, bubble bool) {
+			ast.Inspect(root, func(n ast.Node) bool {
+				if call, ok := n.(*ast.CallExpr); ok && !bubble && selector(call.Fun) == "synctest.Test" {
+					for _, arg := range call.Args {
+						visit(arg, true)
+					}
+					return false
+				}
+				switch name := selector(n); {
+				case name == "time.Sleep" && !bubble && sleepers[s.path] == "":
+					faults = append(faults, s.at(n.Pos())+": time.Sleep: wait for the thing, not for a while")
+				case s.test && skip.MatchString(name):
+					faults = append(faults, s.at(n.Pos())+": "+name+": a test that may not run proves nothing; install what it needs")
+				}
 				return true
-			}
-			x, ok := sel.X.(*ast.Ident)
-			if !ok {
-				return true
-			}
-			switch name := x.Name + "." + sel.Sel.Name; {
-			case name == "time.Sleep" && sleepers[s.path] == "":
-				faults = append(faults, s.at(n.Pos())+": time.Sleep: wait for the thing, not for a while")
-			case s.test && skip.MatchString(name):
-				faults = append(faults, s.at(n.Pos())+": "+name+": a test that may not run proves nothing; install what it needs")
-			}
-			return true
-		})
+			})
+		}
+		visit(s.ast, false)
 	}
 	return faults
+}
+
+// selector is "x.Name" for such an expression, else empty.
+func selector(n ast.Node) string {
+	sel, ok := n.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	x, ok := sel.X.(*ast.Ident)
+	if !ok {
+		return ""
+	}
+	return x.Name + "." + sel.Sel.Name
 }
 
 var skip = regexp.MustCompile(`^([tbf]|tb)\.Skip(f|Now)?$`)
@@ -138,11 +153,13 @@ func TestSourceFaultsAreFound(t *testing.T) {
 	long := sample(t, "sync/a.go", head+strings.Repeat("// line\n", maxLines))
 	require.Len(t, lengthFaults(long), 1)
 
-	calls := sample(t, "sync/a_test.go", head+"func f() {\n\ttime.Sleep(1)\n\tt.Skip()\n\tb.SkipNow()\n\tdec.Skip()\n\tt.Sleep(1)\n}\n")
+	calls := sample(t, "sync/a_test.go", head+"func f() {\n\ttime.Sleep(1)\n\tt.Skip()\n\tb.SkipNow()\n\tdec.Skip()\n\tt.Sleep(1)\n"+
+		"\tsynctest.Test(t, func(t *testing.T) {\n\t\ttime.Sleep(1)\n\t\tt.Skipf(x)\n\t})\n}\n")
 	require.Equal(t, []string{
 		"sync/a_test.go:5: time.Sleep: wait for the thing, not for a while",
 		"sync/a_test.go:6: t.Skip: a test that may not run proves nothing; install what it needs",
 		"sync/a_test.go:7: b.SkipNow: a test that may not run proves nothing; install what it needs",
+		"sync/a_test.go:12: t.Skipf: a test that may not run proves nothing; install what it needs",
 	}, callFaults(calls))
 
 	promised := sample(t, "sync/a.go", head+"// TO"+"DO: later\nvar a = \"FIX"+"ME\"\n")
