@@ -123,6 +123,9 @@ func (m *liveModel) check(t *rapid.T) {
 		require.NotEmpty(t, sub.Filters)
 		require.LessOrEqual(t, len(sub.Filters), m.budget.FiltersPerREQ)
 		require.LessOrEqual(t, filters.MessageBytes(id, sub.Filters), filters.Usable(m.budget.MessageBytes))
+		if slices.ContainsFunc(sub.Filters, hasLongValue) {
+			require.False(t, slices.ContainsFunc(sub.Filters, func(f nostr.Filter) bool { return !hasLongValue(f) }))
+		}
 		for _, f := range sub.Filters {
 			checkLive(t, f, m.budget)
 			for name, counts := range covered {
@@ -152,10 +155,14 @@ func checkLive(t *rapid.T, f nostr.Filter, b filters.Budget) {
 		if strings.Contains("aAqeEd", name) {
 			require.LessOrEqual(t, len(values), b.Values)
 		}
-		if slices.ContainsFunc(values, func(v string) bool { return len(v) > 255 }) {
-			require.Len(t, values, 1)
-		}
 	}
+	if hasLongValue(f) {
+		require.Len(t, slices.Concat(slices.Collect(maps.Values(f.Tags))...), 1)
+	}
+}
+
+func hasLongValue(f nostr.Filter) bool {
+	return slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(f.Tags))...), func(v string) bool { return len(v) > 255 })
 }
 
 // checkWaiting compares with the wanted values and looks for room that a waiting value could have used.
@@ -195,9 +202,7 @@ func (m *liveModel) fits(family, value string) bool {
 	one := len(`"`) + len(strconv.Quote(value))
 	for n := range m.budget.Subs {
 		sub := m.relay["l"+strconv.Itoa(n)]
-		if slices.ContainsFunc(sub.Filters, func(f nostr.Filter) bool {
-			return slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(f.Tags))...), func(v string) bool { return len(v) > 255 })
-		}) {
+		if slices.ContainsFunc(sub.Filters, hasLongValue) {
 			continue
 		}
 		room := filters.Usable(m.budget.MessageBytes) - filters.MessageBytes("l"+strconv.Itoa(n), sub.Filters)

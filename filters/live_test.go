@@ -175,6 +175,29 @@ func TestLiveSetLongCoordinatesStayInOneSubscription(t *testing.T) {
 	require.Equal(t, []string{"l1"}, closed)
 }
 
+// Chunks that are full by bytes but not by number must not hide one that has room.
+func TestLiveSetFindsTheLastRoom(t *testing.T) {
+	s := filters.NewLiveSet(filters.Budget{Subs: 12, FiltersPerREQ: 3, MessageBytes: 400})
+	state := func(i, n int) string { return fmt.Sprintf("%02d", i) + strings.Repeat("x", n-2) }
+	s.AddStates([]string{state(0, 200)})
+	for i := range 11 {
+		s.AddStates([]string{state(1+i, 240), state(20+i, 55)})
+	}
+	require.Equal(t, 1, uncovered(s)[2])
+	s.AddStates([]string{state(99, 40)})
+	require.Equal(t, 1, uncovered(s)[2])
+}
+
+func TestLiveSetTakesTheLongOnesSubscriptionBack(t *testing.T) {
+	long := []event.Ref{repo(1, strings.Repeat("d", 200))}
+	s := filters.NewLiveSet(filters.Budget{Subs: 2, FiltersPerREQ: 5, MessageBytes: 60_000})
+	s.AddRepos(long)
+	s.AddRoots(ids(0, 101))
+	require.Equal(t, [3]int{0, 1, 0}, uncovered(s))
+	s.RemoveRepos(long)
+	require.Zero(t, uncovered(s))
+}
+
 func TestLiveSetResize(t *testing.T) {
 	s := filters.NewLiveSet(assumed)
 	s.AddRoots(ids(0, 1000))
