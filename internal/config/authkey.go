@@ -1,0 +1,73 @@
+package config
+
+import (
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/nbd-wtf/go-nostr/nip19"
+)
+
+// AuthKey is the secret key that answers NIP-42 challenges. It never prints.
+type AuthKey struct{ hex string }
+
+// IsZero reports that there is no key.
+func (k AuthKey) IsZero() bool { return k.hex == "" }
+
+// Reveal is 64 lower-case hex digits, for signing.
+func (k AuthKey) Reveal() string { return k.hex }
+
+// String hides the key.
+func (k AuthKey) String() string { return mask }
+
+// GoString hides the key.
+func (k AuthKey) GoString() string { return mask }
+
+// MarshalText hides the key.
+func (k AuthKey) MarshalText() ([]byte, error) { return []byte(mask), nil }
+
+const maxKeyFile = 4096 // bytes
+
+// ReadAuthKey reads own_relay.auth_key_file; no file gives no key. Its error is an Errors and never repeats what the file holds.
+func (c Config) ReadAuthKey() (AuthKey, error) {
+	path := c.OwnRelay.AuthKeyFile
+	if path == "" {
+		return AuthKey{}, nil
+	}
+	key, err := readKey(path)
+	if err != nil {
+		const name = "own_relay.auth_key_file"
+		return AuthKey{}, Errors{{Source: c.Source(name), Key: name, Value: mustKey(name).quoted(path), Reason: err.Error(),
+			Allowed: "a file with an nsec or 64 hex digits"}}
+	}
+	return key, nil
+}
+
+func readKey(path string) (AuthKey, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return AuthKey{}, errors.New(reasonOf(err))
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	if err != nil {
+		return AuthKey{}, errors.New(reasonOf(err))
+	}
+	return parseAuthKey(strings.TrimSpace(string(data)))
+}
+
+func parseAuthKey(text string) (AuthKey, error) {
+	if strings.HasPrefix(text, "nsec1") {
+		_, v, err := nip19.Decode(text)
+		if err != nil {
+			return AuthKey{}, errors.New("the file holds no valid nsec")
+		}
+		return AuthKey{v.(string)}, nil
+	}
+	if raw, err := hex.DecodeString(text); err != nil || len(raw) != 32 {
+		return AuthKey{}, errors.New("the file holds neither an nsec nor 64 hex digits")
+	}
+	return AuthKey{strings.ToLower(text)}, nil
+}
