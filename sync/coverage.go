@@ -47,6 +47,25 @@ func (c Coverage) Has(n uint32) bool {
 	return !slices.ContainsFunc(c.Gaps, func(g Span) bool { return g.From <= n && n < g.To })
 }
 
+// Incomplete reports whether anything below total is not confirmed.
+func (c Coverage) Incomplete(total uint32) bool { return c.Count < total || len(c.Gaps) > 0 }
+
+// Spans lists what is confirmed, in order.
+func (c Coverage) Spans() []Span {
+	var out []Span
+	from := uint32(0)
+	for _, g := range c.Gaps {
+		if from < g.From {
+			out = append(out, Span{from, g.From})
+		}
+		from = g.To
+	}
+	if from < c.Count {
+		out = append(out, Span{from, c.Count})
+	}
+	return out
+}
+
 // Missing lists what is not confirmed below total, in order.
 func (c Coverage) Missing(total uint32) []Span {
 	var out []Span
@@ -60,6 +79,8 @@ func (c Coverage) Missing(total uint32) []Span {
 	}
 	return out
 }
+
+func (c Coverage) clone() Coverage { return Coverage{c.Count, slices.Clone(c.Gaps)} }
 
 // MarshalBinary gives count and gaps as uvarints: count, then from and length of each gap.
 func (c Coverage) MarshalBinary() ([]byte, error) {

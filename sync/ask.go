@@ -1,0 +1,275 @@
+package sync
+
+import (
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// planBatches asks what comes next, as long as the connection has fewer than OpenBatches unanswered: batches that
+// wait, layer 1, the difference wanted - pending - confirmed, then the running pass.
+func (e *Engine) planBatches(r *remote, now time.Time) {
+	if r.limited(now) {
+		return
+	}
+	for len(r.open) < e.cfg.OpenBatches {
+		b := r.nextWaiting(now)
+		if b == nil {
+			b = e.nextDifference(r)
+		}
+		if b == nil {
+			b = e.nextOfPass(r)
+		}
+		if b == nil {
+			return
+		}
+		e.ask(b, now)
+	}
+}
+
+// nextWaiting takes the first batch that was cut off, or failed and is due.
+func (r *remote) nextWaiting(now time.Time) *batch {
+	for i, b := range r.waiting {
+		if !b.retryAt.After(now) {
+			r.waiting = append(r.waiting[:i:i], r.waiting[i+1:]...)
+			return b
+		}
+	}
+	return nil
+}
+
+// nextDifference makes a batch of what has never been asked.
+func (e *Engine) nextDifference(r *remote) *batch {
+	c := newChunker(e.cfg.BatchChunks, e.cfg.TagsPerFilter)
+	if !r.announcementsAsked {
+		c.add(askAnnouncements, nil, Span{})
+	}
+	for len(r.todo) > 0 {
+		w := r.todo[0]
+		if r.wants[w.repo.ref] == w && !fillMissing(c, w) {
+			break
+		}
+		w.queued = false
+		r.todo = r.todo[1:]
+	}
+	if len(r.todo) == 0 {
+		r.todo = nil
+	}
+	return e.newBatch(r, c, nil)
+}
+
+// fillMissing reports whether all that the want lacks fitted, and marks as asked what did.
+func fillMissing(c *chunker, w *want) bool {
+	if !w.statesAsked {
+		if !c.add(askStates, w, Span{0, 1}) {
+			return false
+		}
+		w.statesAsked = true
+	}
+	if !w.listed {
+		return true
+	}
+	return fillProgress(c, w, askCoords, &w.coords, len(w.repo.coords)) &&
+		fillProgress(c, w, askRoots, &w.roots, len(w.repo.roots))
+}
+
+func fillProgress(c *chunker, w *want, k kind, p *progress, total int) bool {
+	for _, s := range p.asked.Missing(uint32(total)) {
+		for s.From < s.To {
+			n := c.take(k, w, s)
+			if n == 0 {
+				return false
+			}
+			p.asked.Add(Span{s.From, s.From + n})
+			s.From += n
+		}
+	}
+	return true
+}
+
+func (e *Engine) nextOfPass(r *remote) *batch {
+	if r.pass == nil || r.pass.issued {
+		return nil
+	}
+	c := newChunker(e.cfg.BatchChunks, e.cfg.TagsPerFilter)
+	r.pass.fill(c)
+	b := e.newBatch(r, c, r.pass)
+	if b == nil {
+		if r.pass.open == 0 {
+			e.endPass(r)
+		}
+		return nil
+	}
+	r.pass.open++
+	b.since = r.pass.since
+	return b
+}
+
+func (e *Engine) newBatch(r *remote, c *chunker, p *pass) *batch {
+	if len(c.groups) == 0 {
+		return nil
+	}
+	e.lastSaved++
+	b := &batch{number: e.lastSaved, remote: r, groups: c.groups, pass: p}
+	b.claim()
+	return b
+}
+
+// ask puts a batch to the connection. A batch with nothing left to ask has ended.
+func (e *Engine) ask(b *batch, now time.Time) {
+	r := b.remote
+	b.prune()
+	if b.started.IsZero() || !b.settledAny() {
+		b.started, b.head = now, false
+	}
+	fs, slots := b.question(e.cfg.TagsPerFilter, e.cfg.SinceOverlap)
+	if len(fs) == 0 {
+		e.finish(b, now)
+		return
+	}
+	e.lastBatch++
+	b.ask = e.lastBatch
+	e.asks[b.ask] = &ask{batch: b, slots: slots}
+	r.open[b] = true
+	e.emit(Tell{r.conn, relay.AskBatch{Batch: relay.Batch{ID: b.ask, Filters: fs, Mode: relay.Historic}}})
+}
+
+// settle takes in how far an ask has got, confirms the groups that are complete and stores the resume point.
+func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
+	b := a.batch
+	r := b.remote
+	for i, end := range s.Filters {
+		if i >= len(a.slots) {
+			break
+		}
+		sl := a.slots[i]
+		if sl.part >= len(sl.group.parts) {
+			continue
+		}
+		p := &sl.group.parts[sl.part]
+		ok := end.Done && !end.Failed
+		switch {
+		case sl.head:
+			p.headDone = p.headDone || ok
+		case ok:
+			p.done = true
+		case end.Until > 0 && (p.until == 0 || end.Until < p.until):
+			p.until = end.Until
+		}
+	}
+	kept := b.groups[:0]
+	for _, g := range b.groups {
+		if !g.complete(b.head) {
+			kept = append(kept, g)
+			continue
+		}
+		if b.pass == nil {
+			e.persist(b.confirm(g)...)
+		}
+	}
+	b.groups = kept
+	r.stored += uint64(s.New)
+	e.await(r, s.Learned)
+	if s.Final || s.New > 0 {
+		r.lastSettled = now
+	}
+	if len(b.groups) == 0 && b.ask != s.Batch && !b.ended {
+		// a late answer of an older connection completed it
+		if b.ask != 0 {
+			e.emit(Tell{r.conn, relay.CancelBatch{ID: b.ask}})
+			delete(e.asks, b.ask)
+		}
+		e.finish(b, now)
+		return
+	}
+	if b.pass == nil && !s.Final && !b.ended && b.settledAny() {
+		b.saved = true
+		e.persist(b.row())
+	}
+}
+
+// finish ends a batch that has nothing left to ask.
+func (e *Engine) finish(b *batch, now time.Time) {
+	r := b.remote
+	b.ask, b.ended = 0, true
+	delete(r.open, b)
+	if b.saved {
+		e.persist(DropBatch{Relay: r.url, Number: b.number})
+	}
+	for i, w := range r.waiting {
+		if w == b {
+			r.waiting = append(r.waiting[:i:i], r.waiting[i+1:]...)
+			break
+		}
+	}
+	e.metrics.batch("ok")
+	e.passBatchEnded(b)
+	e.touch(r)
+}
+
+func (e *Engine) passBatchEnded(b *batch) {
+	r := b.remote
+	if b.pass == nil || b.pass != r.pass {
+		return
+	}
+	b.pass.open--
+	if b.pass.issued && b.pass.open == 0 {
+		e.endPass(r)
+	}
+}
+
+// failed puts what did not end of a batch aside until its retry.
+func (e *Engine) failed(b *batch, result, why string, now time.Time) {
+	r := b.remote
+	b.ask = 0
+	delete(r.open, b)
+	b.err = why
+	b.retryAt = now.Add(backoff(e.cfg.RetryBase, b.attempt, e.cfg.RetryMax))
+	b.attempt++
+	r.waiting = append(r.waiting, b)
+	if b.pass == nil {
+		b.saved = true
+		e.persist(b.row())
+	}
+	e.metrics.batch(result)
+	r.lastNote = why
+	e.touch(r)
+}
+
+func backoff(base time.Duration, n int, limit time.Duration) time.Duration {
+	d := base
+	for ; n > 0 && d < limit; n-- {
+		d *= 2
+	}
+	return min(d, limit)
+}
+
+// suspend keeps the unfinished batches of a connection that ended: they go on where they settled, and look again at
+// what came after their start.
+func (e *Engine) suspend(r *remote) {
+	if r.pass != nil {
+		e.dropPassBatches(r)
+	}
+	cut := r.openBatches()
+	clear(r.open)
+	for _, b := range cut {
+		b.ask, b.retryAt = 0, time.Time{}
+	}
+	r.waiting = append(cut, r.waiting...)
+	for _, b := range r.waiting {
+		b.retryAt = time.Time{}
+		if b.settledAny() {
+			b.lookAgain()
+		}
+	}
+}
+
+// lookAgain makes a batch that was cut off ask for what came after its start, from the top.
+func (b *batch) lookAgain() {
+	b.head = true
+	for _, g := range b.groups {
+		for i := range g.parts {
+			g.parts[i].headDone = false
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package sync
+
+import (
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// Config holds the numbers and names that the engine decides by (DESIGN §10).
+type Config struct {
+	Rules  nip34.Rules
+	Health health.Policy
+
+	Bootstrap  []relayurl.URL // asked for announcements; never removed
+	Pinned     []relayurl.URL // as Bootstrap
+	DenyRelays map[relayurl.URL]bool
+	Own        func(relayurl.URL) bool // is this the own relay
+
+	SettleDelay     time.Duration // second look before Connected
+	ReconnectWindow time.Duration // a longer absence makes a fresh start
+	SinceOverlap    time.Duration
+	FullInterval    time.Duration // between passes without since
+	FullJitter      time.Duration // either way
+	RemoveGrace     time.Duration
+	RetryBase       time.Duration // of a failed batch; doubles up to RetryMax
+	RetryMax        time.Duration
+
+	TagsPerFilter   int
+	MaxRelays       int // discovered ones
+	RootsPerRepo    int
+	ConcurrentDials int
+	OpenBatches     int // unanswered asks per connection
+	BatchChunks     int // chunks of TagsPerFilter values in one batch
+	Seed            uint64
+}
+
+// DefaultConfig is what DESIGN states; Own denies every URL.
+func DefaultConfig() Config {
+	return Config{
+		Health:      health.DefaultPolicy(),
+		Own:         func(relayurl.URL) bool { return false },
+		SettleDelay: 6 * time.Second, ReconnectWindow: 15 * time.Minute, SinceOverlap: 15 * time.Minute,
+		FullInterval: 24 * time.Hour, FullJitter: time.Hour, RemoveGrace: 10 * time.Minute,
+		RetryBase: time.Minute, RetryMax: time.Hour,
+		TagsPerFilter: 100, MaxRelays: 1000, RootsPerRepo: 10000, ConcurrentDials: 16,
+		OpenBatches: 4, BatchChunks: 10,
+	}
+}

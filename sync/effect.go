@@ -1,0 +1,42 @@
+package sync
+
+import (
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// Effect is what the engine wants done. Doing it never blocks the engine.
+type Effect interface{ effect() }
+
+// Dial starts a connection. Reports carry ID.
+type Dial struct {
+	ID    relay.ConnID
+	URL   relayurl.URL
+	Trust relay.Trust
+}
+
+// Tell sends a command to an open connection.
+type Tell struct {
+	ID      relay.ConnID
+	Command relay.Command
+}
+
+// Hangup ends a connection; its Down follows.
+type Hangup struct{ ID relay.ConnID }
+
+// Persist queues rows that rest on a ledger or pending row.
+type Persist struct {
+	Rows  []Row
+	Rests relay.Seq
+}
+
+// AskOwn reads the root events of these coordinates from the own relay: it may hold roots from before
+// their repo was wanted. At most one is unanswered at any time.
+type AskOwn struct{ Refs []event.Ref }
+
+func (Dial) effect()    {}
+func (Tell) effect()    {}
+func (Hangup) effect()  {}
+func (Persist) effect() {}
+func (AskOwn) effect()  {}

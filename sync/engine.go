@@ -1,0 +1,258 @@
+package sync
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// Engine decides what is wanted, what is asked, and what is confirmed. It is a value: it does no I/O and starts
+// nothing. One goroutine calls its methods; each call may add effects, which Take hands out.
+type Engine struct {
+	cfg     Config
+	log     *zap.Logger
+	metrics *Metrics
+	rng     *rand.Rand
+
+	index     *nip34.Index
+	repos     map[event.Ref]*repo
+	tagged    map[event.Ref][]*repo // coordinate -> repos that it belongs to
+	homes     map[event.ID][]*repo  // root -> repos
+	saved     map[event.Ref]savedRepo
+	seen      map[event.Ref]uint64 // announcement -> last picture that held it
+	announced map[event.ID]bool    // announcements that selfsub has shown
+	relays    map[relayurl.URL]*remote
+	operator  []*remote
+	refused   map[relayurl.URL]bool // discovered beyond MaxRelays
+
+	loaded  bool // the first picture of the own relay is complete
+	ownUp   bool
+	ownAsk  []event.Ref // waits for the answer to the last AskOwn
+	asking  bool
+	stopped bool
+
+	awaited map[event.ID][]*remote // accepted by the own relay, to come back through selfsub
+
+	conns   map[relay.ConnID]*remote
+	asks    map[relay.BatchID]*ask
+	dialing int
+	dialers []*remote // due, waiting for a free dial
+	timers  timers
+	dirty   []*remote
+
+	lastConn  relay.ConnID
+	lastBatch relay.BatchID
+	lastSaved uint64
+
+	out   []Effect
+	rests relay.Seq // of the rows queued since the last Take
+	rows  []Row
+	views views
+}
+
+// New makes an engine from stored state. It fails on rows that no engine can have written.
+func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.Time) (*Engine, error) {
+	e := &Engine{
+		cfg: cfg, log: log, metrics: metrics, rng: rand.New(rand.NewPCG(cfg.Seed, 1)),
+		index: nip34.NewIndex(cfg.Rules), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
+		homes: map[event.ID][]*repo{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
+		relays: map[relayurl.URL]*remote{}, refused: map[relayurl.URL]bool{},
+		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{},
+		conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),
+	}
+	for _, u := range cfg.Bootstrap {
+		e.operate(u, Bootstrap)
+	}
+	for _, u := range cfg.Pinned {
+		e.operate(u, Pinned)
+	}
+	if err := e.load(state, now); err != nil {
+		return nil, fmt.Errorf("stored state: %w", err)
+	}
+	return e, nil
+}
+
+func (e *Engine) operate(u relayurl.URL, o Origin) {
+	if e.relays[u] == nil && !e.cfg.Own(u) {
+		e.newRemote(u, o)
+	}
+}
+
+// load fills both maps. Rows that went to the store are not sent there again.
+func (e *Engine) load(state *State, now time.Time) error {
+	for _, row := range state.Relays {
+		if e.relays[row.URL] == nil && !e.cfg.DenyRelays[row.URL] && !e.cfg.Own(row.URL) {
+			e.newRemote(row.URL, Discovered)
+		}
+	}
+	coords := map[event.Ref][]event.Ref{}
+	var changed []event.Ref
+	for _, row := range state.Repos {
+		a, err := nip34.ParseAnnouncement(row.Announcement)
+		if err != nil {
+			return fmt.Errorf("announcement of %s: %w", row.Ref, err)
+		}
+		e.saved[row.Ref] = savedRepo{row.Announcement.ID, len(row.Coordinates)}
+		coords[row.Ref] = row.Coordinates
+		changed = append(changed, e.index.Add(a)...)
+	}
+	slices.SortFunc(changed, event.Ref.Compare)
+	changed = slices.Compact(changed)
+	for _, ref := range changed {
+		// the stored order of coordinates comes first: Coverage counts in it
+		if _, wanted := e.index.Repo(ref); wanted && e.repos[ref] == nil {
+			e.repos[ref] = &repo{ref: ref, coords: coords[ref], wants: map[relayurl.URL]*want{}}
+		}
+	}
+	e.reshape(changed)
+	for _, row := range state.Roots {
+		r := e.repos[row.Repo]
+		if r == nil {
+			continue
+		}
+		if int(row.N) != len(r.roots) {
+			return fmt.Errorf("roots of %s: number %d follows %d", row.Repo, row.N, len(r.roots)-1)
+		}
+		r.roots = append(r.roots, row.ID)
+		e.homes[row.ID] = append(e.homes[row.ID], r)
+	}
+	for _, ref := range changed {
+		if r := e.repos[ref]; r != nil {
+			for _, w := range r.sortedWants() {
+				if w.listed {
+					w.remote.live.AddRoots(r.roots)
+				}
+			}
+		}
+	}
+	for _, row := range state.Coverage {
+		e.loadCoverage(row)
+	}
+	for _, row := range state.Relays {
+		if r := e.relays[row.URL]; r != nil {
+			r.health, r.cursor, r.lastFull, r.passSince = row.Health, row.Cursor, row.LastFull, row.PassSince
+			r.announcements, r.announcementsAsked = row.Announcements, row.Announcements
+			r.disconnectedAt = row.Cursor // what happened after it is unknown
+		}
+	}
+	e.loadBatches(state.Batches)
+	for _, r := range e.sortedRelays() {
+		r.todo = nil
+		for _, w := range r.sortedWants() {
+			w.queued = false
+			e.queue(w)
+		}
+	}
+	e.out, e.rows = nil, nil // what was stored needs no storing
+	e.asking, e.ownAsk = false, nil
+	return nil
+}
+
+func (e *Engine) loadCoverage(row SaveCoverage) {
+	r := e.repos[row.Repo]
+	if r == nil {
+		return
+	}
+	w := r.wants[row.Relay]
+	if w == nil {
+		return
+	}
+	if row.Coords.Count > uint32(len(r.coords)) || row.Roots.Count > uint32(len(r.roots)) {
+		return // it rests on numbers that were lost: ask again
+	}
+	w.states, w.statesAsked = row.States, row.States
+	w.coords = progress{row.Coords, row.Coords.clone()}
+	w.roots = progress{row.Roots, row.Roots.clone()}
+}
+
+func (e *Engine) loadBatches(rows []SaveBatch) {
+	for _, row := range rows {
+		e.lastSaved = max(e.lastSaved, row.Number)
+		r := e.relays[row.Relay]
+		if r == nil {
+			continue
+		}
+		b, err := r.restore(row)
+		if err != nil {
+			e.log.Warn("stored batch is asked afresh", zap.Error(err))
+			continue
+		}
+		b.prune()
+		if len(b.groups) == 0 {
+			continue
+		}
+		b.claim()
+		r.waiting = append(r.waiting, b)
+	}
+}
+
+func (e *Engine) sortedRelays() []*remote {
+	return slices.SortedFunc(maps.Values(e.relays), func(a, b *remote) int { return cmp.Compare(a.url, b.url) })
+}
+
+// Take hands out the effects so far, stored rows first among equals: rows go before the commands that follow from
+// them.
+func (e *Engine) Take() []Effect {
+	if len(e.rows) > 0 {
+		e.out = append(e.out, Persist{Rows: e.rows, Rests: e.rests})
+		e.rows = nil
+	}
+	out := e.out
+	e.out = nil
+	return out
+}
+
+func (e *Engine) emit(x Effect) { e.out = append(e.out, x) }
+
+func (e *Engine) persist(rows ...Row) { e.rows = append(e.rows, rows...) }
+
+// touch makes plan look at the relay before the current input is done.
+func (e *Engine) touch(r *remote) {
+	if !r.dirty {
+		r.dirty = true
+		e.dirty = append(e.dirty, r)
+	}
+}
+
+// flush plans every relay that the current input touched.
+func (e *Engine) flush(now time.Time) {
+	for len(e.dirty) > 0 {
+		r := e.dirty[0]
+		e.dirty = e.dirty[1:]
+		r.dirty = false
+		if e.relays[r.url] != r {
+			continue
+		}
+		e.plan(r, now)
+		if r.unsafe {
+			r.unsafe = false
+			e.persist(r.row())
+		}
+		e.views.changed[r.url] = r
+	}
+	e.dirty = nil
+	e.sendOwnAsk()
+}
+
+func (e *Engine) askOwn(refs []event.Ref) {
+	e.ownAsk = append(e.ownAsk, refs...)
+}
+
+func (e *Engine) sendOwnAsk() {
+	if e.asking || len(e.ownAsk) == 0 || !e.loaded {
+		return
+	}
+	e.asking = true
+	e.emit(AskOwn{Refs: e.ownAsk})
+	e.ownAsk = nil
+}

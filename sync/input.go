@@ -1,0 +1,281 @@
+package sync
+
+import (
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/relay"
+	"github.com/ngit-sync/ngit-sync/selfsub"
+)
+
+// Start makes every known relay due.
+func (e *Engine) Start(now time.Time) {
+	for _, r := range e.sortedRelays() {
+		e.touch(r)
+	}
+	e.flush(now)
+}
+
+// Stop hangs up everywhere and asks nothing more; what settles afterwards still counts.
+func (e *Engine) Stop() {
+	e.stopped = true
+	for _, r := range e.sortedRelays() {
+		if r.conn != 0 {
+			e.emit(Hangup{r.conn})
+		}
+	}
+}
+
+// Facts takes in what the own relay said.
+func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
+	e.ownUp = f.Up
+	for _, a := range f.Announcements {
+		e.seen[a.Ref] = f.Picture
+		e.announced[a.Event.ID] = true
+		e.reshape(e.index.Add(a))
+		e.cameBack(a.Event.ID)
+	}
+	for _, root := range f.Roots {
+		e.addRoot(root.ID, root.CreatedAt, root.Refs)
+		e.cameBack(root.ID)
+	}
+	for _, d := range f.Deletions {
+		e.deletion(d)
+	}
+	if f.Loaded {
+		e.pictured(f.Picture)
+	}
+	if f.Answered {
+		e.asking = false
+	}
+	e.flush(now)
+}
+
+// deletion ends the want of a repo whose announcement its author deleted; versions younger than the deletion
+// stay (NIP-09).
+func (e *Engine) deletion(d *event.Event) {
+	for _, ref := range d.References().Refs {
+		a, ok := e.index.Newest(ref)
+		if !ok || ref.PubKey != d.PubKey || a.Event.CreatedAt > d.CreatedAt {
+			continue
+		}
+		e.unwant(ref)
+	}
+}
+
+func (e *Engine) unwant(ref event.Ref) {
+	e.reshape(e.index.Remove(ref))
+	if _, ok := e.saved[ref]; ok {
+		delete(e.saved, ref)
+		e.persist(DropRepo{ref})
+	}
+	delete(e.seen, ref)
+}
+
+// pictured compares the stored announcements with a complete picture: what it lacks was removed by the operator,
+// unless so much is missing that the own relay may have been wiped; then everything stays wanted (DESIGN §7).
+func (e *Engine) pictured(picture uint64) {
+	e.loaded = true
+	var gone []event.Ref
+	for ref := range e.saved {
+		if e.seen[ref] < picture {
+			gone = append(gone, ref)
+		}
+	}
+	for _, r := range e.sortedRelays() {
+		e.touch(r) // removal waits for the first picture
+	}
+	switch {
+	case len(gone) == 0:
+	case wiped(len(gone), len(e.saved)):
+		e.log.Warn("own relay lacks announcements that it had; they stay wanted",
+			zap.Int("missing", len(gone)), zap.Int("known", len(e.saved)))
+	default:
+		for _, ref := range sortedRefs(gone) {
+			e.unwant(ref)
+		}
+	}
+}
+
+// wiped reports whether so much is missing that it cannot be the operator's tidying: all, or over a tenth and at least
+// ten.
+func wiped(missing, known int) bool {
+	return missing == known || (missing >= 10 && missing*10 > known)
+}
+
+// await remembers what a batch taught the own relay, until it comes back through selfsub.
+func (e *Engine) await(r *remote, ids []event.ID) {
+	for _, id := range ids {
+		if e.announced[id] || e.homes[id] != nil || r.learned[id] {
+			continue
+		}
+		r.learned[id] = true
+		e.awaited[id] = append(e.awaited[id], r)
+	}
+}
+
+func (e *Engine) cameBack(id event.ID) {
+	for _, r := range e.awaited[id] {
+		delete(r.learned, id)
+		e.touch(r)
+	}
+	delete(e.awaited, id)
+}
+
+func (e *Engine) forgetAwaited(r *remote) {
+	for id := range r.learned {
+		rest := e.awaited[id][:0]
+		for _, x := range e.awaited[id] {
+			if x != r {
+				rest = append(rest, x)
+			}
+		}
+		if e.awaited[id] = rest; len(rest) == 0 {
+			delete(e.awaited, id)
+		}
+	}
+	clear(r.learned)
+}
+
+// Report takes in what a connection or the publisher said.
+func (e *Engine) Report(rep relay.Report, now time.Time) {
+	if s, ok := rep.(relay.Settled); ok {
+		e.settled(s, now)
+		e.flush(now)
+		return
+	}
+	r := e.conns[rep.Conn()]
+	if r == nil {
+		return // an older connection's
+	}
+	switch rep := rep.(type) {
+	case relay.Up:
+		e.up(r, rep, now)
+	case relay.Down:
+		e.down(r, rep, now)
+	case relay.LiveSettled:
+		e.liveSettled(r, rep)
+	case relay.Closed:
+		e.closed(r, rep, now)
+	case relay.Limited:
+		r.health = e.cfg.Health.Limited(r.health, now, &health.Failure{Cause: health.CauseRateLimit})
+		r.lastNote, r.unsafe = rep.Reason, true
+	}
+	e.touch(r)
+	e.flush(now)
+}
+
+func (e *Engine) settled(s relay.Settled, now time.Time) {
+	e.rests = max(e.rests, s.Seq)
+	a := e.asks[s.Batch]
+	if a == nil {
+		return
+	}
+	b := a.batch
+	before := len(b.groups)
+	e.settle(a, s, now)
+	e.touch(b.remote)
+	if !s.Final {
+		return
+	}
+	delete(e.asks, s.Batch)
+	switch {
+	case b.ask != s.Batch: // asked again since
+	case len(b.groups) == 0:
+		e.finish(b, now)
+	case len(b.groups) < before:
+		e.failed(b, "partial", s.Err, now)
+	default:
+		e.failed(b, "failed", s.Err, now)
+	}
+}
+
+func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
+	if r.phase != Connecting {
+		return
+	}
+	e.dialed()
+	r.limits, r.name, r.everUp = up.Limits, up.Name, true
+	r.health = e.cfg.Health.Up(r.health, now)
+	absent := now.Sub(r.disconnectedAt)
+	first := r.disconnectedAt.IsZero() || r.cursor.IsZero()
+	e.to(r, Syncing, "handshake done", now)
+
+	r.closedSubs, r.reopenAt = nil, time.Time{}
+	r.live.Resize(r.liveBudget(e.cfg.TagsPerFilter))
+	r.live.Changes()
+	e.emit(Tell{r.conn, relay.SetLive{Open: r.live.All()}})
+
+	if !r.lastFull.IsZero() {
+		r.nextFull = e.fullAfter(r.lastFull)
+	}
+	since := e.gapSince(r)
+	switch {
+	case !first && absent <= e.cfg.ReconnectWindow:
+		e.startPass(r, since)
+	case !first && !r.lastFull.IsZero() && now.Sub(r.lastFull) < e.cfg.FullInterval:
+		e.startPass(r, since) // a full pass was made today
+	default:
+		r.passSince, r.nextCursor = time.Time{}, time.Time{}
+		r.forget()
+		r.full, r.unsafe = true, true
+		e.persist(ClearCoverage{r.url})
+	}
+}
+
+func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
+	delete(e.conns, r.conn)
+	r.conn = 0
+	r.health = e.cfg.Health.Down(r.health, now, down.Failure)
+	r.unsafe = true
+	why := "connection lost"
+	if r.phase == Connecting {
+		e.dialed()
+		why = "dial failed"
+	} else {
+		r.disconnectedAt = now
+		e.suspend(r)
+		e.forgetAwaited(r)
+		r.full, r.nextCursor = false, time.Time{}
+	}
+	if down.Failure != nil {
+		r.lastNote = down.Failure.Error()
+		why += ": " + down.Failure.Cause.String()
+	}
+	e.to(r, Disconnected, why, now)
+}
+
+// liveSettled moves the cursor; it stands still while a pass with since is open, because a second absence would
+// then be asked from too young a moment.
+func (e *Engine) liveSettled(r *remote, m relay.LiveSettled) {
+	if !r.passSince.IsZero() {
+		if m.At.After(r.nextCursor) {
+			r.nextCursor = m.At
+		}
+		return
+	}
+	if m.At.After(r.cursor) {
+		r.cursor, r.unsafe = m.At, true
+	}
+}
+
+// closed opens a live subscription that the relay ended again after a while, and asks for what was missed.
+func (e *Engine) closed(r *remote, c relay.Closed, now time.Time) {
+	r.lastNote = c.Reason
+	r.closedSubs = append(r.closedSubs, c.Sub)
+	if r.reopenAt.IsZero() {
+		r.reopenAt = now.Add(e.cfg.RetryBase)
+	}
+	if since := e.gapSince(r); !since.Equal(r.passSince) {
+		r.passSince, r.unsafe = since, true
+	}
+}
+
+func sortedRefs(refs []event.Ref) []event.Ref {
+	slices.SortFunc(refs, event.Ref.Compare)
+	return refs
+}

@@ -1,0 +1,233 @@
+package sync
+
+import (
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// plan brings one relay in line with what is wanted of it: whether to dial, what to ask live, what to ask
+// historically, whether it is caught up. It is the only place where that is decided, and may be called at any time.
+func (e *Engine) plan(r *remote, now time.Time) {
+	if e.stopped {
+		return
+	}
+	if e.planRemoval(r, now) {
+		return
+	}
+	switch {
+	case r.phase == Disconnected:
+		e.planDial(r, now)
+	case r.phase.Open():
+		settled := e.cfg.Health.Settle(r.health, now)
+		if settled != r.health {
+			r.health, r.unsafe = settled, true
+		}
+		e.planFull(r, now)
+		e.planLive(r, now)
+		e.planBatches(r, now)
+		e.planPhase(r, now)
+	}
+	e.wake(r, e.nextWake(r, now))
+}
+
+// planRemoval forgets a discovered relay from which nothing has been wanted for the grace time.
+func (e *Engine) planRemoval(r *remote, now time.Time) bool {
+	if r.operator() || len(r.wants) > 0 || !e.loaded {
+		r.removeAt = time.Time{}
+		return false
+	}
+	if r.removeAt.IsZero() {
+		r.removeAt = now.Add(e.cfg.RemoveGrace)
+	}
+	if now.Before(r.removeAt) {
+		return false
+	}
+	e.remove(r, now)
+	return true
+}
+
+func (e *Engine) planDial(r *remote, now time.Time) {
+	if now.Before(r.health.NotBefore) || r.queuedFor {
+		return
+	}
+	if e.dialing >= e.cfg.ConcurrentDials {
+		r.queuedFor = true
+		e.dialers = append(e.dialers, r)
+		return
+	}
+	e.dialing++
+	e.lastConn++
+	r.conn = e.lastConn
+	e.conns[r.conn] = r
+	e.to(r, Connecting, "due and wanted", now)
+	e.emit(Dial{ID: r.conn, URL: r.url, Trust: r.trust()})
+}
+
+// dialed frees a place for the next relay that is due.
+func (e *Engine) dialed() {
+	e.dialing--
+	for len(e.dialers) > 0 {
+		r := e.dialers[0]
+		e.dialers = e.dialers[1:]
+		r.queuedFor = false
+		if e.relays[r.url] == r && r.phase == Disconnected {
+			e.touch(r)
+			return
+		}
+	}
+}
+
+// planFull starts the daily pass over everything.
+func (e *Engine) planFull(r *remote, now time.Time) {
+	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || r.pass != nil {
+		return
+	}
+	e.to(r, Syncing, "daily catch-up", now)
+	e.startPass(r, time.Time{})
+}
+
+// planLive sends what has changed of the live set.
+func (e *Engine) planLive(r *remote, now time.Time) {
+	open, closed := r.live.Changes()
+	if !r.reopenAt.IsZero() && !now.Before(r.reopenAt) {
+		r.reopenAt = time.Time{}
+		open = mergeSubs(open, r.live.All(), r.closedSubs)
+		r.closedSubs = nil
+		e.startPass(r, e.gapSince(r))
+	}
+	if len(open) > 0 || len(closed) > 0 {
+		e.emit(Tell{r.conn, relay.SetLive{Open: open, Close: closed}})
+	}
+}
+
+// gapSince is the since of a pass that closes a gap in what was live.
+func (e *Engine) gapSince(r *remote) time.Time {
+	from := r.cursor
+	switch {
+	case !r.passSince.IsZero():
+		return r.passSince
+	case from.IsZero():
+		from = r.health.UpSince
+	}
+	return from.Add(-e.cfg.SinceOverlap)
+}
+
+// mergeSubs adds to open the subscriptions of all that have one of these ids.
+func mergeSubs(open, all []relay.Sub, ids []string) []relay.Sub {
+	have := map[string]bool{}
+	for _, s := range open {
+		have[s.ID] = true
+	}
+	want := map[string]bool{}
+	for _, id := range ids {
+		want[id] = !have[id]
+	}
+	for _, s := range all {
+		if want[s.ID] {
+			open = append(open, s)
+		}
+	}
+	return open
+}
+
+// planPhase makes the double check: nothing pending, and what was learned has come back or had its time.
+func (e *Engine) planPhase(r *remote, now time.Time) {
+	if r.phase == Connected || r.phase == ConnectedDegraded {
+		e.planDegraded(r, now)
+		return
+	}
+	if r.busy() || now.Before(e.settledAt(r)) {
+		return
+	}
+	e.forgetAwaited(r)
+	if len(r.waiting) > 0 {
+		e.to(r, ConnectedDegraded, "nothing pending twice, a batch failed", now)
+		return
+	}
+	e.synced(r, now)
+	e.to(r, Connected, "nothing pending twice, every batch ok", now)
+}
+
+func (e *Engine) planDegraded(r *remote, now time.Time) {
+	failed := len(r.waiting) > 0 || r.retrying()
+	if r.phase == Connected && len(r.waiting) > 0 {
+		e.to(r, ConnectedDegraded, "a later batch (new wants) failed", now)
+	} else if r.phase == ConnectedDegraded && !failed {
+		if !r.busy() {
+			e.synced(r, now)
+		}
+		e.to(r, Connected, "every failed batch was retried with success", now)
+	}
+}
+
+// synced records the end of a sync that covered everything.
+func (e *Engine) synced(r *remote, now time.Time) {
+	if !r.full {
+		return
+	}
+	r.full = false
+	r.lastFull, r.unsafe = now, true
+	r.nextFull = e.fullAfter(now)
+}
+
+// fullAfter is when the next pass over everything is due, spread by the configured jitter.
+func (e *Engine) fullAfter(last time.Time) time.Time {
+	at := last.Add(e.cfg.FullInterval)
+	if j := e.cfg.FullJitter; j > 0 {
+		at = at.Add(time.Duration(e.rng.Int64N(2*int64(j))) - j)
+	}
+	return at
+}
+
+// busy reports whether anything is asked or still to be asked; failed batches that wait for their retry do
+// not count.
+func (r *remote) busy() bool {
+	return len(r.open) > 0 || len(r.todo) > 0 || !r.announcementsAsked || (r.pass != nil && !r.pass.issued)
+}
+
+// retrying reports whether a batch that failed before is being asked again.
+func (r *remote) retrying() bool {
+	for b := range r.open {
+		if b.attempt > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// settledAt is the moment of the second look.
+func (e *Engine) settledAt(r *remote) time.Time {
+	if len(r.learned) == 0 || r.lastSettled.IsZero() {
+		return time.Time{}
+	}
+	return r.lastSettled.Add(e.cfg.SettleDelay)
+}
+
+// nextWake is the next moment at which time alone changes what plan decides.
+func (e *Engine) nextWake(r *remote, now time.Time) time.Time {
+	at := r.removeAt
+	if r.phase == Disconnected && !r.queuedFor {
+		at = earliest(at, r.health.NotBefore)
+	}
+	if r.phase.Open() {
+		at = earliest(at, r.nextFull, r.reopenAt, e.cfg.Health.StableAt(r.health))
+		if r.phase == Syncing {
+			at = earliest(at, e.settledAt(r))
+		}
+		for _, b := range r.waiting {
+			at = earliest(at, b.retryAt)
+		}
+		if now.Before(r.health.CooldownUntil) {
+			at = earliest(at, r.health.CooldownUntil)
+		}
+	}
+	if !at.IsZero() && !at.After(now) {
+		// due, but held back by something that will touch the relay when it changes
+		return time.Time{}
+	}
+	return at
+}
+
+// limited reports whether the relay asked to be left alone for now.
+func (r *remote) limited(now time.Time) bool { return now.Before(r.health.CooldownUntil) }

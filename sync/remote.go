@@ -1,0 +1,175 @@
+package sync
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// Origin says why a relay is known.
+type Origin uint8
+
+// Origins of a relay.
+const (
+	Discovered Origin = iota // named by an accepted announcement
+	Bootstrap
+	Pinned
+)
+
+// String is the word shown on the status page.
+func (o Origin) String() string { return [...]string{"discovered", "bootstrap", "pinned"}[o] }
+
+// remote is everything the engine knows of one remote relay.
+type remote struct {
+	url     relayurl.URL
+	origin  Origin
+	phase   Phase
+	since   time.Time // of the phase
+	changes []Change
+	health  health.State
+
+	conn      relay.ConnID
+	limits    relay.Limits
+	name      string
+	everUp    bool
+	queuedFor bool // stands in the queue for a dial
+
+	wants       map[event.Ref]*want
+	identifiers map[string]int // of wants, counted
+	todo        []*want        // with something missing; may hold wants that are gone
+	live        *filters.LiveSet
+	closedSubs  []string // ended by the relay, opened again at reopenAt
+	reopenAt    time.Time
+
+	announcements      bool // layer 1 confirmed
+	announcementsAsked bool
+	open               map[*batch]bool
+	waiting            []*batch // failed, or cut off by the end of a connection
+	pass               *pass
+	full               bool // this connection's sync is without since; its end is a full sync
+
+	learned     map[event.ID]bool // accepted by the own relay, not yet come back through selfsub
+	lastSettled time.Time
+
+	cursor         time.Time
+	nextCursor     time.Time // settled while a pass with since is open
+	passSince      time.Time
+	disconnectedAt time.Time
+	lastFull       time.Time
+	nextFull       time.Time
+	removeAt       time.Time
+
+	dirty    bool // stands in Engine.dirty
+	unsafe   bool // its row differs from the stored one
+	wakeAt   time.Time
+	stored   uint64 // events that batches of this relay brought newly
+	lastNote string
+}
+
+// operator reports whether the operator named the relay: such a relay is never removed.
+func (r *remote) operator() bool { return r.origin != Discovered }
+
+func (r *remote) trust() relay.Trust {
+	if r.operator() {
+		return relay.Operator
+	}
+	return relay.Stranger
+}
+
+// row is what is stored of the relay.
+func (r *remote) row() SaveRelay {
+	return SaveRelay{
+		URL: r.url, Health: r.health, Announcements: r.announcements, Cursor: r.cursor,
+		DisconnectedAt: r.disconnectedAt, LastFull: r.lastFull, PassSince: r.passSince,
+	}
+}
+
+// forget drops what is confirmed, so that everything is asked afresh; batches that are kept stay asked.
+func (r *remote) forget() {
+	r.announcements, r.announcementsAsked = false, false
+	r.todo = nil
+	for _, w := range r.sortedWants() {
+		w.forget()
+		w.queued = true
+		r.todo = append(r.todo, w)
+	}
+	for _, b := range r.waiting {
+		b.claim()
+	}
+}
+
+// sortedWants lists the wants in an order that does not depend on the map's.
+func (r *remote) sortedWants() []*want {
+	return slices.SortedFunc(maps.Values(r.wants), func(a, b *want) int { return a.repo.ref.Compare(b.repo.ref) })
+}
+
+// openBatches lists the running batches, oldest first.
+func (r *remote) openBatches() []*batch {
+	return slices.SortedFunc(maps.Keys(r.open), func(a, b *batch) int { return cmp.Compare(a.number, b.number) })
+}
+
+// liveBudget leaves a quarter of the subscriptions, at least two, to historic work (DESIGN §5).
+func (r *remote) liveBudget(perFilter int) filters.Budget {
+	free := max(2, r.limits.Subscriptions/4)
+	return filters.Budget{
+		Subs:          max(1, r.limits.Subscriptions-free),
+		FiltersPerREQ: r.limits.FiltersPerREQ,
+		MessageBytes:  r.limits.MessageBytes,
+		Values:        perFilter,
+	}
+}
+
+// remote finds or makes the relay with this URL; nil when no more discovered relays are taken.
+func (e *Engine) remote(u relayurl.URL) *remote {
+	if r := e.relays[u]; r != nil {
+		return r
+	}
+	if len(e.relays)-len(e.operator) >= e.cfg.MaxRelays {
+		e.refused[u] = true
+		return nil
+	}
+	return e.newRemote(u, Discovered)
+}
+
+func (e *Engine) newRemote(u relayurl.URL, o Origin) *remote {
+	r := &remote{
+		url: u, origin: o, limits: relay.AssumedLimits(),
+		wants: map[event.Ref]*want{}, identifiers: map[string]int{},
+		open: map[*batch]bool{}, learned: map[event.ID]bool{},
+	}
+	r.live = filters.NewLiveSet(r.liveBudget(e.cfg.TagsPerFilter))
+	e.relays[u] = r
+	if r.operator() {
+		e.operator = append(e.operator, r)
+	}
+	delete(e.refused, u)
+	e.touch(r)
+	return r
+}
+
+// remove forgets a relay that nothing is wanted from.
+func (e *Engine) remove(r *remote, now time.Time) {
+	if r.phase == Connecting {
+		e.dialing--
+	}
+	if r.conn != 0 {
+		delete(e.conns, r.conn)
+		e.emit(Hangup{r.conn})
+	}
+	for id, a := range e.asks {
+		if a.batch.remote == r {
+			delete(e.asks, id)
+		}
+	}
+	e.to(r, Removed, "nothing wanted for the grace time", now)
+	delete(e.relays, r.url)
+	e.persist(DropRelay{r.url})
+	e.metrics.forget(r.url)
+}

@@ -1,0 +1,141 @@
+package sync
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// Snapshot is what others see of the engine. Its values are never changed after it is handed out.
+type Snapshot struct {
+	At        time.Time
+	Started   time.Time
+	Loaded    bool // the first picture of the own relay is complete
+	OwnUp     bool // the own relay can be read
+	Repos     int
+	Roots     int
+	Connected int
+	Dead      int
+	Refused   int          // discovered relays beyond the limit
+	Relays    []*RelayView // sorted by URL
+}
+
+// RelayView is one relay of a Snapshot.
+type RelayView struct {
+	URL            relayurl.URL
+	Name           string // hostile text
+	Origin         Origin
+	Phase          Phase
+	Since          time.Time
+	Health         health.Status
+	Failures       int
+	LastFailure    string // hostile text
+	NextDial       time.Time
+	Repos          int // named by an announcement
+	LiveFilters    int
+	NotLive        int // wanted values beyond the live budget
+	BatchesPending int
+	BatchesFailed  int
+	NextRetry      time.Time
+	Unasked        int // repos with something still to be asked
+	Stored         uint64
+	Cursor         time.Time
+	LastFull       time.Time
+	NextFull       time.Time
+	Doing          string
+	Note           string // the last refusal or failure; hostile text
+	Changes        []Change
+}
+
+type views struct {
+	started time.Time
+	changed map[relayurl.URL]*remote
+	relays  map[relayurl.URL]*RelayView
+}
+
+func newViews(now time.Time) views {
+	return views{started: now, changed: map[relayurl.URL]*remote{}, relays: map[relayurl.URL]*RelayView{}}
+}
+
+// Snapshot copies what has changed since the last one.
+func (e *Engine) Snapshot(now time.Time) *Snapshot {
+	for u, r := range e.views.changed {
+		if e.relays[u] == r {
+			e.views.relays[u] = e.view(r, now)
+			e.metrics.relay(e.views.relays[u], r.everUp || r.origin == Pinned)
+		} else if e.relays[u] == nil {
+			delete(e.views.relays, u)
+		}
+	}
+	clear(e.views.changed)
+	s := &Snapshot{
+		At: now, Started: e.views.started, Loaded: e.loaded, OwnUp: e.ownUp,
+		Repos: len(e.repos), Roots: len(e.homes), Refused: len(e.refused),
+		Relays: make([]*RelayView, 0, len(e.views.relays)),
+	}
+	for _, v := range e.views.relays {
+		s.Relays = append(s.Relays, v)
+		if v.Phase.Open() {
+			s.Connected++
+		}
+		if v.Health == health.Dead {
+			s.Dead++
+		}
+	}
+	slices.SortFunc(s.Relays, func(a, b *RelayView) int { return strings.Compare(string(a.URL), string(b.URL)) })
+	e.metrics.totals(s)
+	return s
+}
+
+func (e *Engine) view(r *remote, now time.Time) *RelayView {
+	repos, roots, states := r.live.Uncovered()
+	v := &RelayView{
+		URL: r.url, Name: r.name, Origin: r.origin, Phase: r.phase, Since: r.since,
+		Health: e.cfg.Health.Status(r.health, now), Failures: r.health.Failures,
+		Repos: len(r.wants), LiveFilters: r.live.Filters(), NotLive: repos + roots + states,
+		BatchesPending: len(r.open), BatchesFailed: len(r.waiting), Unasked: len(r.todo),
+		Stored: r.stored, Cursor: r.cursor, LastFull: r.lastFull, NextFull: r.nextFull,
+		Note: r.lastNote, Changes: slices.Clone(r.changes),
+	}
+	if r.health.Failures > 0 {
+		v.LastFailure = r.health.Reason
+	}
+	if r.phase == Disconnected {
+		v.NextDial = r.health.NotBefore
+	}
+	for _, b := range r.waiting {
+		v.NextRetry = earliest(v.NextRetry, b.retryAt)
+	}
+	v.Doing = doing(r, now)
+	return v
+}
+
+// doing says in a few words what the relay is at.
+func doing(r *remote, now time.Time) string {
+	switch {
+	case r.phase == Disconnected && r.queuedFor:
+		return "waiting for a free dial"
+	case r.phase == Disconnected && now.Before(r.health.NotBefore):
+		return "waiting for the next dial"
+	case r.phase == Disconnected:
+		return "not connected"
+	case r.phase == Connecting:
+		return "dialling"
+	case r.limited(now):
+		return "cooling down"
+	case r.pass != nil && !r.pass.since.IsZero():
+		return "catching up on an absence"
+	case r.pass != nil:
+		return "daily catch-up"
+	case len(r.open) > 0 || len(r.todo) > 0:
+		return "fetching history"
+	case len(r.waiting) > 0:
+		return "waiting to retry"
+	case r.phase == Syncing:
+		return "second look"
+	}
+	return "live"
+}
