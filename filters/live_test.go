@@ -177,14 +177,15 @@ func TestLiveSetLongCoordinatesStayInOneSubscription(t *testing.T) {
 
 // Chunks that are full by bytes but not by number must not hide one that has room.
 func TestLiveSetFindsTheLastRoom(t *testing.T) {
-	s := filters.NewLiveSet(filters.Budget{Subs: 12, FiltersPerREQ: 3, MessageBytes: 400})
+	s := filters.NewLiveSet(filters.Budget{Subs: 12, FiltersPerREQ: 2, MessageBytes: 300})
 	state := func(i, n int) string { return fmt.Sprintf("%02d", i) + strings.Repeat("x", n-2) }
-	s.AddStates([]string{state(0, 200)})
-	for i := range 11 {
-		s.AddStates([]string{state(1+i, 240), state(20+i, 55)})
+	s.AddStates([]string{state(0, 170)})
+	for i := range 10 {
+		s.AddStates([]string{state(1+i, 215)})
 	}
-	require.Equal(t, 1, uncovered(s)[2])
-	s.AddStates([]string{state(99, 40)})
+	s.AddStates([]string{state(20, 40)})
+	require.Zero(t, uncovered(s))
+	s.AddStates([]string{state(21, 40)})
 	require.Equal(t, 1, uncovered(s)[2])
 }
 
