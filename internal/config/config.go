@@ -42,7 +42,7 @@ type Embedded struct {
 
 // Database is where the daemon keeps what it knows.
 type Database struct {
-	URL Secret `key:"url" default:"sqlite:ngit-sync.db" form:"database" flag:"database" doc:"sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"`
+	URL Secret `key:"url" default:"sqlite:ngit-sync.db" form:"database" flag:"database" doc:"where the daemon keeps what it knows of events and relays"`
 }
 
 // Sync is when and what to ask.
