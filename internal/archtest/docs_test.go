@@ -179,3 +179,24 @@ func TestDecisionFaultsAreFound(t *testing.T) {
 	require.Len(t, decisionFaults("docs/decisions/0001-a-title.md", "# 0001 A title\n\n## Context\n\n## Decision\n"), 1)
 	require.Len(t, decisionFaults("docs/decisions/0001-a-title.md", whole+strings.Repeat("word\n", 40)), 1)
 }
+
+var (
+	drawnEdge  = regexp.MustCompile(`(?m)^ +(\w+) --> (\w+): `)
+	listedEdge = regexp.MustCompile(`(?m)^\| ([A-Z]\w+) \| ([A-Z]\w+) \| `)
+)
+
+// The table is compared with the code where the code is; the picture beside it must not tell another story.
+func TestPictureOfPhasesMatchesItsTable(t *testing.T) {
+	text := read(t, "docs/state-machine.md")
+	edges := func(re *regexp.Regexp) []string {
+		var out []string
+		for _, m := range re.FindAllStringSubmatch(text, -1) {
+			if m[1] != "From" {
+				out = append(out, m[1]+" to "+m[2])
+			}
+		}
+		return out
+	}
+	require.NotEmpty(t, edges(drawnEdge))
+	require.ElementsMatch(t, edges(listedEdge), edges(drawnEdge))
+}
