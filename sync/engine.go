@@ -37,6 +37,9 @@ type Engine struct {
 
 	loaded  bool // the first picture of the own relay is complete
 	ownUp   bool
+	picture uint64      // the reading of the own relay that facts come from
+	drawn   uint64      // the last one that is complete
+	rooting uint64      // the last one that has shown roots
 	ownAsk  []event.Ref // waits for the answer to the last AskOwn
 	asking  bool
 	stopped bool
@@ -244,7 +247,12 @@ func (e *Engine) flush(now time.Time) {
 	e.sendOwnAsk()
 }
 
+// askOwn has the roots of new coordinates read, unless the picture that is being read will bring them anyway:
+// it shows announcements first.
 func (e *Engine) askOwn(refs []event.Ref) {
+	if e.picture > e.drawn && e.rooting < e.picture {
+		return
+	}
 	e.ownAsk = append(e.ownAsk, refs...)
 }
 

@@ -32,12 +32,15 @@ func (e *Engine) Stop() {
 
 // Facts takes in what the own relay said.
 func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
-	e.ownUp = f.Up
+	e.ownUp, e.picture = f.Up, f.Picture
 	for _, a := range f.Announcements {
 		e.seen[a.Ref] = f.Picture
 		e.announced[a.Event.ID] = true
 		e.reshape(e.index.Add(a))
 		e.cameBack(a.Event.ID)
+	}
+	if len(f.Roots) > 0 {
+		e.rooting = f.Picture
 	}
 	for _, root := range f.Roots {
 		e.addRoot(root.ID, root.CreatedAt, root.Refs)
@@ -79,7 +82,7 @@ func (e *Engine) unwant(ref event.Ref) {
 // pictured compares the stored announcements with a complete picture: what it lacks was removed by the operator,
 // unless so much is missing that the own relay may have been wiped; then everything stays wanted (DESIGN §7).
 func (e *Engine) pictured(picture uint64) {
-	e.loaded = true
+	e.loaded, e.drawn = true, picture
 	var gone []event.Ref
 	for ref := range e.saved {
 		if e.seen[ref] < picture {

@@ -8,17 +8,16 @@ import (
 
 // Metrics are the engine's series (DESIGN §10).
 type Metrics struct {
-	connected, status, failures, filters     *prometheus.GaugeVec
-	lastFull                                 *prometheus.GaugeVec
-	tracked, up, dead                        prometheus.Gauge
-	repos, roots, batchesPending, ownRelayUp prometheus.Gauge
-	batches                                  *prometheus.CounterVec
-	shown                                    map[relayurl.URL]bool
+	connected, status, failures, filters *prometheus.GaugeVec
+	lastFull                             *prometheus.GaugeVec
+	tracked, up, dead                    prometheus.Gauge
+	repos, roots, batchesPending         prometheus.Gauge
+	batches                              *prometheus.CounterVec
 }
 
 // NewMetrics registers the series; with a nil registerer they are kept but not exported.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{shown: map[relayurl.URL]bool{}}
+	m := &Metrics{}
 	perRelay := func(name, help string) *prometheus.GaugeVec {
 		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ngit_sync", Name: name, Help: help}, []string{"relay"})
 	}
@@ -36,7 +35,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.repos = total("repos", "Repositories wanted.")
 	m.roots = total("root_events", "Root events known.")
 	m.batchesPending = total("batches_pending", "Historic batches asked and not yet settled.")
-	m.ownRelayUp = total("own_relay_readable", "1 while the own relay's subscription is open.")
 	m.batches = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "ngit_sync", Name: "batches_total", Help: "Historic batches ended, by result: ok, partial, failed.",
 	}, []string{"result"})
@@ -45,7 +43,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	if reg != nil {
 		reg.MustRegister(m.connected, m.status, m.failures, m.filters, m.lastFull, m.tracked, m.up, m.dead,
-			m.repos, m.roots, m.batchesPending, m.ownRelayUp, m.batches)
+			m.repos, m.roots, m.batchesPending, m.batches)
 	}
 	return m
 }
@@ -66,7 +64,6 @@ func (m *Metrics) relay(v *RelayView, exported bool) {
 		return
 	}
 	u := string(v.URL)
-	m.shown[v.URL] = true
 	m.connected.WithLabelValues(u).Set(float64(v.Phase))
 	m.status.WithLabelValues(u).Set(float64(v.Health))
 	m.failures.WithLabelValues(u).Set(float64(v.Failures))
@@ -82,7 +79,6 @@ func (m *Metrics) forget(u relayurl.URL) {
 	for _, g := range []*prometheus.GaugeVec{m.connected, m.status, m.failures, m.filters, m.lastFull} {
 		g.DeleteLabelValues(string(u))
 	}
-	delete(m.shown, u)
 }
 
 func (m *Metrics) totals(s *Snapshot) {
@@ -96,9 +92,4 @@ func (m *Metrics) totals(s *Snapshot) {
 		pending += v.BatchesPending
 	}
 	m.batchesPending.Set(float64(pending))
-	up := 0.0
-	if s.OwnUp {
-		up = 1
-	}
-	m.ownRelayUp.Set(up)
 }

@@ -126,13 +126,18 @@ func (r *remote) liveBudget(perFilter int) filters.Budget {
 	}
 }
 
+// refusedKept bounds the memory for relays that are only counted.
+const refusedKept = 100_000
+
 // remote finds or makes the relay with this URL; nil when no more discovered relays are taken.
 func (e *Engine) remote(u relayurl.URL) *remote {
 	if r := e.relays[u]; r != nil {
 		return r
 	}
 	if len(e.relays)-len(e.operator) >= e.cfg.MaxRelays {
-		e.refused[u] = true
+		if len(e.refused) < refusedKept {
+			e.refused[u] = true
+		}
 		return nil
 	}
 	return e.newRemote(u, Discovered)
