@@ -68,7 +68,8 @@ tools: ## install golangci-lint into bin/tools (a minute or two)
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (30s); FUZZ='FuzzParse$$' for one
 	@$(GO) test -run '^$$' -list '$(or $(FUZZ),^Fuzz)' $(PKGS) \
-	| awk '/^Fuzz/ { target[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, target[i]; n = 0 }' \
+	| awk '/^Fuzz/ { target[n++] = $$1; next } /^ok/ { for (i = 0; i < n; i++) print $$2, target[i]; n = 0; next } \
+		!/^\?/ { print > "/dev/stderr" }' \
 	| while read -r pkg target; do \
 		echo "== $$pkg $$target"; \
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg </dev/null; \
