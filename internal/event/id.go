@@ -29,15 +29,30 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 // String gives 64 lower-case hex digits.
 func (pk PubKey) String() string { return hex.EncodeToString(pk[:]) }
 
+// nibbles maps lower-case hex digits to their value and everything else to notHex.
+var nibbles = func() (t [256]byte) {
+	for i := range t {
+		t[i] = notHex
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		t[c] = byte(i)
+	}
+	return t
+}()
+
+const notHex = 0xff
+
+// decodeHex is hex.Decode without its copies, and without upper case: every id of every reference passes here.
 func decodeHex(dst []byte, s string) error {
 	if len(s) != 2*len(dst) {
 		return fmt.Errorf("%d characters, want %d hex digits", len(s), 2*len(dst))
 	}
-	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return fmt.Errorf("character %q at %d, want lower-case hex digits", c, i)
+	for i := range dst {
+		hi, lo := nibbles[s[2*i]], nibbles[s[2*i+1]]
+		if hi|lo == notHex {
+			return fmt.Errorf("characters %q at %d, want lower-case hex digits", s[2*i:2*i+2], 2*i)
 		}
+		dst[i] = hi<<4 | lo
 	}
-	_, err := hex.Decode(dst, []byte(s))
-	return err
+	return nil
 }

@@ -13,8 +13,8 @@ const fewReferences = 16
 // References reads e, E, q, a and A tags in order, without duplicates. Malformed values are skipped: anyone writes anything
 // there.
 func (e *Event) References() References {
-	var ids distinct[ID]
-	var refs distinct[Ref]
+	ids := distinct[ID]{most: len(e.Tags)}
+	refs := distinct[Ref]{most: len(e.Tags)}
 	for _, tag := range e.Tags {
 		if len(tag) < 2 || len(tag[0]) != 1 {
 			continue
@@ -43,6 +43,7 @@ func (e *Event) References() References {
 type distinct[T comparable] struct {
 	list []T
 	seen map[T]struct{} // nil while the list is short
+	most int            // values to come at most
 }
 
 func (d *distinct[T]) add(v T) {
@@ -56,7 +57,7 @@ func (d *distinct[T]) add(v T) {
 		if len(d.list) < fewReferences {
 			return
 		}
-		d.seen = make(map[T]struct{}, 4*fewReferences)
+		d.seen = make(map[T]struct{}, d.most)
 		for _, have := range d.list {
 			d.seen[have] = struct{}{}
 		}
