@@ -1,0 +1,193 @@
+package relaytest
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+)
+
+func (c *conn) req(msg []byte, parts []json.RawMessage, o Options) {
+	var sub string
+	if json.Unmarshal(parts[1], &sub) != nil || len(parts) < 3 {
+		c.bad(msg)
+		return
+	}
+	var filters []nostr.Filter
+	for _, p := range parts[2:] {
+		var f nostr.Filter
+		if err := json.Unmarshal(p, &f); err != nil {
+			c.bad(msg)
+			return
+		}
+		filters = append(filters, f)
+	}
+	if !c.pause(o.Delay) {
+		return
+	}
+	dead, reason := c.enter(sub, filters, o)
+	if reason != "" {
+		c.say("CLOSED", sub, reason)
+		return
+	}
+	c.stored(sub, filters, o)
+	if dead {
+		c.say("NOTICE", "ERROR: too many concurrent REQs")
+	}
+}
+
+// enter records the REQ and opens the subscription. A reason says that it is refused; dead, that it is one too many.
+func (c *conn) enter(sub string, filters []nostr.Filter, o Options) (dead bool, reason string) {
+	c.mu.Lock()
+	_, known := c.subs[sub]
+	over := o.MaxSubs > 0 && !known && len(c.subs) >= o.MaxSubs
+	open := len(c.subs)
+	if !known {
+		open++
+	}
+	authed := c.authed
+	c.mu.Unlock()
+	c.relay.note(func(r *record) {
+		r.requests = append(r.requests, Request{At: time.Now(), Conn: c.id, Sub: sub, Filters: filters})
+		r.highWater = max(r.highWater, open)
+	})
+	switch {
+	case o.RequireAuth && !authed:
+		return false, "auth-required: log in first"
+	case o.RateLimited && asksStored(filters):
+		return false, "rate-limited: slow down, please"
+	case o.MaxFilters > 0 && len(filters) > o.MaxFilters:
+		return false, "ERROR: bad req: arr too big"
+	case over && !o.SubsNotice:
+		return false, "rate-limited: too many REQs"
+	}
+	if o.RefuseREQ != nil {
+		if reason := o.RefuseREQ(sub, filters); reason != "" {
+			return false, reason
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if over {
+		return true, ""
+	}
+	c.subs[sub] = filters
+	return false, ""
+}
+
+func asksStored(filters []nostr.Filter) bool {
+	for _, f := range filters {
+		if !f.LimitZero {
+			return true
+		}
+	}
+	return false
+}
+
+// stored sends the stored events of a REQ and its EOSE.
+func (c *conn) stored(sub string, filters []nostr.Filter, o Options) {
+	if o.EarlyEOSE {
+		c.eose(sub, o)
+	}
+	if o.Endless && asksStored(filters) {
+		c.endless(sub, filters[0])
+		return
+	}
+	events := append(c.relay.answer(filters, o), o.OffFilter...)
+	for i, e := range events {
+		if o.CloseAfter > 0 && i == o.CloseAfter {
+			break
+		}
+		if !c.say("EVENT", sub, e) {
+			return
+		}
+	}
+	if o.CloseAfter > 0 && len(events) >= o.CloseAfter {
+		c.mu.Lock()
+		delete(c.subs, sub)
+		c.mu.Unlock()
+		c.say("CLOSED", sub, o.CloseReason)
+		return
+	}
+	if !o.EarlyEOSE {
+		c.eose(sub, o)
+	}
+	if o.DoubleEOSE {
+		c.eose(sub, o)
+	}
+}
+
+func (c *conn) eose(sub string, o Options) {
+	for _, g := range o.Garbage {
+		c.out.pushPatiently([]byte(g))
+	}
+	switch {
+	case o.NoEOSE:
+	case o.Hint != "":
+		c.say("EOSE", sub, []string{o.Hint})
+	default:
+		c.say("EOSE", sub)
+	}
+}
+
+// answer gives what the store has for filters, each with its own limit, every event once.
+func (r *Relay) answer(filters []nostr.Filter, o Options) []nostr.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := map[string]bool{}
+	var out []nostr.Event
+	for _, f := range filters {
+		if o.IgnoreUntil {
+			f.Until = nil
+		}
+		for _, e := range r.store.query(f, o.limit(f)) {
+			if !seen[e.ID] {
+				seen[e.ID] = true
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+// endless makes up events that match a filter until the client has enough and goes.
+func (c *conn) endless(sub string, f nostr.Filter) {
+	c.spawn(func() {
+		for i := 0; ; i++ {
+			e := nostr.Event{Kind: 1, CreatedAt: nostr.Timestamp(1_700_000_000 - i), Content: fmt.Sprint(i)}
+			if len(f.Kinds) > 0 {
+				e.Kind = f.Kinds[0]
+			}
+			if f.Until != nil {
+				e.CreatedAt = min(e.CreatedAt, *f.Until)
+			}
+			for name, values := range f.Tags {
+				e.Tags = append(e.Tags, nostr.Tag{name, values[0]})
+			}
+			Sign(&e, 1)
+			if !c.has(sub) || !c.say("EVENT", sub, e) {
+				return
+			}
+		}
+	})
+}
+
+func (c *conn) has(sub string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.subs[sub]
+	return ok
+}
+
+func (c *conn) pause(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	select {
+	case <-time.After(d):
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
