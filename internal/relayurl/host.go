@@ -22,17 +22,18 @@ func canonicalHost(name string) (string, error) {
 		return canonicalIPv6(name)
 	}
 	ascii := name
-	if !isPlainName(name) {
+	if !isPlainName(strings.TrimSuffix(name, ".")) {
 		var err error
-		if ascii, err = lookup.ToASCII(strings.TrimSuffix(name, ".")); err != nil {
+		if ascii, err = lookup.ToASCII(name); err != nil {
 			return "", &Error{ReasonHost, "not a domain name"}
 		}
 	}
 	// The mapping turns other full stops and wide digits into ASCII, so these checks come after it.
 	ascii = strings.TrimSuffix(ascii, ".")
+	if !isName(ascii) {
+		return "", &Error{ReasonHost, "not a domain name"}
+	}
 	switch ascii {
-	case "":
-		return "", &Error{ReasonHost, "empty"}
 	case "ws", "wss", "http", "https":
 		return "", &Error{ReasonNested, "a scheme in the place of the host"}
 	}
@@ -66,28 +67,30 @@ func canonicalIPv6(name string) (string, error) {
 
 // isPlainName reports names that the mapping would leave alone: the common case, without its cost.
 func isPlainName(s string) bool {
-	if len(s) == 0 || len(s) > 253 {
+	for label := range strings.SplitSeq(s, ".") {
+		if len(label) >= 4 && label[2:4] == "--" { // xn-- and what is reserved beside it
+			return false
+		}
+	}
+	return isName(s)
+}
+
+// isName reports lower-case letters, digits and inner hyphens in labels of DNS length.
+func isName(s string) bool {
+	if len(s) > 253 {
 		return false
 	}
 	for label := range strings.SplitSeq(s, ".") {
-		if !isPlainLabel(label) {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
 			return false
+		}
+		for i := range len(label) {
+			if c := label[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+				return false
+			}
 		}
 	}
 	return true
-}
-
-func isPlainLabel(s string) bool {
-	if len(s) == 0 || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return len(s) < 4 || s[2:4] != "--" // xn-- and what is reserved beside it
 }
 
 // isNumeric reports a last label that some resolver reads as a number (WHATWG URL, "ends in a number").

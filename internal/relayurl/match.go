@@ -27,6 +27,9 @@ func MatchHost(rawURL string, domains []string) bool {
 		return false
 	}
 	for _, domain := range domains {
+		if len(domain) > MaxLen {
+			continue
+		}
 		if want, err := canonicalAuthority(scheme, domain); err == nil && want == host {
 			return true
 		}
