@@ -11,9 +11,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// version is set by the linker for releases (see the Makefile); empty, what the Go tool stamped counts.
+var version string
+
 // buildInfo says what this binary was built from.
 type buildInfo struct {
-	Version  string    `json:"version"` // of the module; "(devel)" outside of a release
+	Version  string    `json:"version"` // of the release; "(devel)" when the build did not say
 	Commit   string    `json:"commit,omitempty"`
 	Time     time.Time `json:"commit_time,omitzero"`
 	Modified bool      `json:"modified"` // built from a tree with changes
@@ -21,14 +24,17 @@ type buildInfo struct {
 	Platform string    `json:"platform"`
 }
 
-// readBuildInfo takes what the Go tool stamped into the binary.
+// readBuildInfo takes what the build stamped into the binary.
 func readBuildInfo() buildInfo {
 	b := buildInfo{Version: "(devel)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
 	}
-	if info.Main.Version != "" {
+	switch {
+	case version != "":
+		b.Version = version
+	case info.Main.Version != "":
 		b.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {

@@ -1,0 +1,107 @@
+package web
+
+import "time"
+
+// Snapshot is the daemon at one moment. It is immutable once published.
+type Snapshot struct {
+	At      time.Time
+	Version string
+	Started time.Time
+	Totals  Totals
+	Notices []Notice    // what an operator should know first
+	Relays  []RelayView // in the order of the page
+}
+
+// Totals is the sum of things.
+type Totals struct {
+	Repos           int  `json:"repos"`
+	Roots           int  `json:"roots"`
+	RelaysTracked   int  `json:"relays_tracked"`
+	RelaysConnected int  `json:"relays_connected"`
+	RelaysDead      int  `json:"relays_dead"`
+	EventsPublished int  `json:"events_published"` // accepted by the own relay since the start
+	QueueEvents     int  `json:"queue_events"`     // in the publisher's queue
+	PendingEvents   int  `json:"pending_events"`   // waiting for a parent, their time or the own relay
+	OwnRelayUp      bool `json:"own_relay_up"`
+	StoreUp         bool `json:"store_up"`
+}
+
+// Notice is one sentence above the table.
+type Notice struct {
+	Level Level  `json:"level"`
+	Text  string `json:"text"`
+}
+
+// Level is how much a Notice matters.
+type Level string
+
+// Levels of a Notice.
+const (
+	Info  Level = "info"
+	Warn  Level = "warn"
+	Alarm Level = "alarm"
+)
+
+// RelayView is one remote relay. Times that never were are zero and left out of the JSON.
+type RelayView struct {
+	URL            string    `json:"url"`
+	Name           string    `json:"name,omitempty"`   // of its NIP-11 document: hostile text
+	Origin         string    `json:"origin,omitempty"` // "bootstrap", "pinned" or "discovered"
+	Phase          int       `json:"phase"`            // value of the gauge ngit_sync_relay_connected
+	PhaseName      string    `json:"phase_name"`
+	Mode           string    `json:"mode,omitempty"`        // "negentropy" or "paged"
+	Why            string    `json:"mode_reason,omitempty"` // of the mode
+	Health         string    `json:"health"`
+	LastFailure    Failure   `json:"last_failure,omitzero"`
+	NextDial       time.Time `json:"next_dial,omitzero"`
+	ConnectedSince time.Time `json:"connected_since,omitzero"`
+	EventsReceived int       `json:"events_received"` // since the start
+	EventsStored   int       `json:"events_stored"`   // newly, by the own relay, since the start
+	FiltersOpen    int       `json:"filters_open"`
+	BatchesPending int       `json:"batches_pending"`
+	Doing          string    `json:"doing,omitempty"`
+	Cursor         time.Time `json:"cursor,omitzero"`
+	LastFullSync   time.Time `json:"last_full_sync,omitzero"`
+	Changes        []Change  `json:"changes"` // oldest first
+}
+
+// Failure is the last one of a relay.
+type Failure struct {
+	At     time.Time `json:"at"`
+	Cause  string    `json:"cause"`
+	Reason string    `json:"reason,omitempty"` // hostile text
+}
+
+// Change is one step of a relay's phase.
+type Change struct {
+	At   time.Time `json:"at"`
+	From string    `json:"from"`
+	To   string    `json:"to"`
+	Why  string    `json:"why"`
+}
+
+// Values of RelayView.Phase (DESIGN §4).
+const (
+	phaseDisconnected = iota
+	phaseConnecting
+	phaseSyncing
+	phaseConnected
+	phaseDegraded
+)
+
+// Condition is one thing that must hold for the daemon to do its work.
+type Condition struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Why  string `json:"why,omitempty"` // not OK: what is the matter
+}
+
+// ready reports whether every condition holds.
+func ready(cs []Condition) bool {
+	for _, c := range cs {
+		if !c.OK {
+			return false
+		}
+	}
+	return true
+}
