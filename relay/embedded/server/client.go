@@ -102,6 +102,8 @@ func (c *client) write() error {
 	stop := c.srv.stop
 	for {
 		if stop == nil && c.inflight.Load() == 0 && len(c.prompt) == 0 {
+			impatient := time.AfterFunc(goodbyeWait, func() { c.cancel(errGoodbye) })
+			defer impatient.Stop()
 			_ = c.conn.Close(websocket.StatusGoingAway, "relay closes") // the connection ends either way
 			return errGoodbye
 		}

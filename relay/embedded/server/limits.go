@@ -60,6 +60,7 @@ const (
 	pingEvery     = 30 * time.Second
 	pongWait      = 15 * time.Second
 	writeWait     = 30 * time.Second
+	goodbyeWait   = time.Second      // for the answer to a close frame
 	authSkew      = 10 * time.Minute // how far the time of an AUTH event may be off (NIP-42)
 	ordersWait    = 64               // events of one client between its reader and the backend
 	bulkFrames    = 8                // stored events that wait for the writer of one client
