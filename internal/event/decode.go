@@ -23,7 +23,7 @@ const (
 var fieldNames = [...]string{"id", "pubkey", "created_at", "kind", "tags", "content", "sig"}
 
 // decode reads the seven fields of NIP-01 and skips others. The generated decoder of the library takes null, missing and
-// doubled fields, and has no bounds: two relays could then hold different events under one id.
+// doubled fields, about which other readers disagree, and has no bounds.
 func decode(raw []byte, lim Limits, n *nostr.Event) error {
 	in := jlexer.Lexer{Data: raw}
 	seen := 0

@@ -105,8 +105,8 @@ type reader struct {
 
 func (r *reader) each(tag []string, take func(string) error) {
 	for _, value := range tag[1:] {
-		if value = strings.TrimSpace(value); value == "" {
-			continue
+		if strings.TrimSpace(value) == "" {
+			continue // a habit of clients: empty slots
 		}
 		if err := take(value); err != nil {
 			r.skip(tag[0], value, err)
@@ -115,6 +115,7 @@ func (r *reader) each(tag []string, take func(string) error) {
 }
 
 func (r *reader) clone(value string) error {
+	value = strings.TrimSpace(value)
 	switch {
 	case len(r.a.Clone) >= MaxClone:
 		return fmt.Errorf("more than %d values", MaxClone)

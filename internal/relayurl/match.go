@@ -19,18 +19,12 @@ func MatchHost(rawURL string, domains []string) bool {
 		return false
 	}
 	authority, _, _ := split(rest)
-	if len(authority) > MaxLen {
-		return false
-	}
-	host, err := canonicalAuthority(scheme, authority)
+	host, err := checkedAuthority(scheme, authority)
 	if err != nil {
 		return false
 	}
 	for _, domain := range domains {
-		if len(domain) > MaxLen {
-			continue
-		}
-		if want, err := canonicalAuthority(scheme, domain); err == nil && want == host {
+		if want, err := checkedAuthority(scheme, domain); err == nil && want == host {
 			return true
 		}
 	}
@@ -39,11 +33,19 @@ func MatchHost(rawURL string, domains []string) bool {
 
 // Domain gives the one spelling of a host[:port] as it stands in a configuration. The error is an *Error.
 func Domain(s string) (string, error) {
-	if len(s) > MaxLen {
-		return "", &Error{ReasonLength, "more than " + strconv.Itoa(MaxLen) + " bytes"}
-	}
 	if strings.ContainsAny(s, "/?#") {
 		return "", &Error{ReasonHost, "want host or host:port, not a URL"}
 	}
-	return canonicalAuthority("", s)
+	return checkedAuthority("", s)
+}
+
+// checkedAuthority is for text that Canonical has not looked at.
+func checkedAuthority(scheme, s string) (string, error) {
+	if len(s) > MaxLen {
+		return "", &Error{ReasonLength, "more than " + strconv.Itoa(MaxLen) + " bytes"}
+	}
+	if err := checkText(s); err != nil {
+		return "", err
+	}
+	return canonicalAuthority(scheme, s)
 }

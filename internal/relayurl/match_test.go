@@ -46,6 +46,8 @@ func TestMatchHost(t *testing.T) {
 		{"wss://b.example", []string{"a.example", "b.example"}, true},
 		{"wss://b.example", nil, false},
 		{"wss://", []string{""}, false},
+		{"wss://\xff", []string{"\xfe"}, false},
+		{"wss://b\u200b.example", []string{"b.example"}, false},
 		{"wss://b.example", []string{"", "https://b.example", "*"}, false},
 		{"", []string{"b.example"}, false},
 	} {
@@ -69,7 +71,7 @@ func TestDomain(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, again)
 	}
-	for _, in := range []string{"", "https://git.example.com", "git.example.com/", "git.example.com?x", "git example.com", "*.example.com", "a:b"} {
+	for _, in := range []string{"", "https://git.example.com", "git.example.com/", "git.example.com?x", "git example.com", "*.example.com", "a:b", "\xff", "b\u200b.example"} {
 		_, err := Domain(in)
 		require.Error(t, err, "%q", in)
 	}
