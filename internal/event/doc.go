@@ -5,5 +5,6 @@
 // Owner: nobody; values are immutable once parsed and may be shared between goroutines.
 //
 // Invariants: an *Event from Parse has a well-formed shape and the id that its content hashes to.
-// Its signature has not been checked: Verify does that, and only the publisher calls it.
+// Its signature has not been checked: Verify does that, and only the publisher calls it. An event from Wrap has
+// only its shape checked: it is for what we made ourselves or stored after checking.
 package event
