@@ -3,6 +3,8 @@ package relay
 import (
 	"errors"
 	"time"
+
+	"github.com/ngit-sync/ngit-sync/filters"
 )
 
 // FrameKind is the label of a relay's message.
@@ -27,16 +29,6 @@ func (k FrameKind) String() string {
 	return [...]string{"broken", "EVENT", "EOSE", "OK", "CLOSED", "NOTICE", "AUTH", "COUNT", "NEG-MSG", "NEG-ERR"}[k]
 }
 
-// Hint is what an EOSE says about completeness (NIP-67).
-type Hint uint8
-
-// Hints. Absence says nothing.
-const (
-	HintNone   Hint = iota
-	HintFinish      // everything that matches was sent
-	HintMore        // there is more than was sent
-)
-
 // Frame is one message of a relay, taken out of its envelope. Every string is hostile text, valid UTF-8 and bounded.
 type Frame struct {
 	Kind  FrameKind
@@ -45,9 +37,9 @@ type Frame struct {
 	Event []byte // JSON of the event, not parsed yet
 	Body  []byte // of COUNT and NEG-MSG
 	OK    bool
-	Hint  Hint
-	Count int64 // NEG-ERR: the relay's cap on results, 0 when not stated
-	Size  int   // bytes of the message
+	Hint  filters.Hint // EOSE (NIP-67)
+	Count int64        // NEG-ERR: the relay's cap on results, 0 when not stated
+	Size  int          // bytes of the message
 	At    time.Time
 	Err   error // of a broken frame
 }
@@ -158,27 +150,21 @@ func (s *scanner) eose(f *Frame) error {
 	if err := s.sub(f); err != nil {
 		return err
 	}
+	var hints []string
 	for len(s.rest) > 0 {
 		if err := s.comma(); err != nil {
 			return err
 		}
 		if s.rest = trimLeft(s.rest); len(s.rest) > 0 && s.rest[0] == '[' {
 			s.rest = trimRight(trim(s.rest[1:]), ']')
-			if len(s.rest) == 0 {
-				return nil
-			}
 		}
 		hint, err := s.string(maxTextLen)
 		if err != nil {
-			return nil // a hint is optional, and so is understanding it
+			break // a hint is optional, and so is understanding it
 		}
-		switch hint {
-		case "finish":
-			f.Hint = HintFinish
-		case "more":
-			f.Hint = HintMore
-		}
+		hints = append(hints, hint)
 	}
+	f.Hint = filters.ParseHint(hints)
 	return nil
 }
 

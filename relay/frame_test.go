@@ -9,6 +9,7 @@ import (
 	"github.com/nbd-wtf/go-nostr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
@@ -23,10 +24,11 @@ func TestSplitFrame(t *testing.T) {
 		{"newline behind", "[\"EOSE\",\"s\"]\n", Frame{Kind: FrameEOSE, Sub: "s"}},
 		{"space everywhere", " [ \"EVENT\" , \"s\" ,\t{} ] \r\n", Frame{Kind: FrameEvent, Sub: "s", Event: []byte(`{}`)}},
 		{"escaped id", `["EOSE","a\"\\\u00e9"]`, Frame{Kind: FrameEOSE, Sub: `a"\é`}},
-		{"finish", `["EOSE","s","finish"]`, Frame{Kind: FrameEOSE, Sub: "s", Hint: HintFinish}},
-		{"finish in an array", `["EOSE","s",["auth", "finish"]]`, Frame{Kind: FrameEOSE, Sub: "s", Hint: HintFinish}},
-		{"more", `["EOSE","s",["more"]]`, Frame{Kind: FrameEOSE, Sub: "s", Hint: HintMore}},
+		{"finish", `["EOSE","s","finish"]`, Frame{Kind: FrameEOSE, Sub: "s", Hint: filters.HintFinish}},
+		{"finish in an array", `["EOSE","s",["auth", "finish"]]`, Frame{Kind: FrameEOSE, Sub: "s", Hint: filters.HintFinish}},
+		{"more", `["EOSE","s",["more"]]`, Frame{Kind: FrameEOSE, Sub: "s", Hint: filters.HintMore}},
 		{"no hint", `["EOSE","s",[]]`, Frame{Kind: FrameEOSE, Sub: "s"}},
+		{"both", `["EOSE","s",["more","finish"]]`, Frame{Kind: FrameEOSE, Sub: "s"}},
 		{"unknown hint", `["EOSE","s",{"x":[1]}]`, Frame{Kind: FrameEOSE, Sub: "s"}},
 		{"ok", `["OK","id",true,""]`, Frame{Kind: FrameOK, Sub: "id", OK: true}},
 		{"ok of three", `["OK","id",false]`, Frame{Kind: FrameOK, Sub: "id"}},

@@ -131,13 +131,14 @@ func unquote(q []byte) string {
 	return out
 }
 
-// clip bounds a text at a character's border.
-func clip(s string) string {
+func clip(s string) string { return clipTo(s, maxTextLen) }
+
+// clipTo bounds a text at a character's border and makes it valid UTF-8.
+func clipTo(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= maxTextLen {
+	if len(s) <= n {
 		return s
 	}
-	n := maxTextLen
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
