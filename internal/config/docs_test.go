@@ -52,8 +52,8 @@ func TestYAMLExamplesOfTheDocumentationAreRead(t *testing.T) {
 			read++
 			name := fmt.Sprintf("%s:%d", path, ex.line)
 			if ex.info != "yaml" {
-				var any yaml.Node
-				require.NoError(t, yaml.Unmarshal([]byte(ex.text), &any), name)
+				var doc yaml.Node
+				require.NoError(t, yaml.Unmarshal([]byte(ex.text), &doc), name)
 				continue
 			}
 			l := &loader{cfg: Default()}

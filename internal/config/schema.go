@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -73,7 +74,7 @@ func (t *table) walk(st reflect.Type, path string, index []int, reload bool) {
 			continue
 		}
 		t.sections[path] = append(t.sections[path], name)
-		full, at := join(path, name), append(index[:len(index):len(index)], i)
+		full, at := join(path, name), slices.Concat(index, []int{i})
 		if isSection(f.Type) {
 			t.walk(f.Type, full, at, reload || f.Tag.Get("reload") == "yes")
 			continue

@@ -16,7 +16,7 @@ import (
 var pageSource string
 
 //go:embed page.css
-var pageStyle string
+var pageStyle template.CSS
 
 var pageTemplate = template.Must(template.New("page").Parse(pageSource))
 
@@ -76,7 +76,7 @@ type segment struct {
 
 func newPage(s Snapshot, conditions []Condition, chosen string, paused bool) pageData {
 	p := pageData{
-		Style: template.CSS(pageStyle), Refresh: refreshSeconds, Toggle: pageLink(chosen, !paused),
+		Style: pageStyle, Refresh: refreshSeconds, Toggle: pageLink(chosen, !paused),
 		Version: short(s.Version), At: s.At.UTC().Format(time.DateTime) + " UTC", Uptime: span(s.At.Sub(s.Started)),
 		Ready: ready(conditions), Cards: cards(s.Totals), Bar: bar(s.Relays),
 	}

@@ -42,14 +42,13 @@ type Server struct {
 
 // Listen takes the address, so that a taken port is an error of the start; Run serves.
 func Listen(ctx context.Context, o Options) (*Server, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", o.Listen)
+	errorLog, err := zap.NewStdLogAt(o.Log, zap.DebugLevel) // clients that misbehave are no concern of the operator
 	if err != nil {
 		return nil, fmt.Errorf("http: %w", err)
 	}
-	errorLog, err := zap.NewStdLogAt(o.Log, zap.DebugLevel) // clients that misbehave are no concern of the operator
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", o.Listen)
 	if err != nil {
-		l.Close()
 		return nil, fmt.Errorf("http: %w", err)
 	}
 	return &Server{
@@ -85,7 +84,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	if err := s.http.Shutdown(grace); err != nil {
 		s.log.Warn("http requests cut off", zap.Error(err))
-		s.http.Close()
+		_ = s.http.Close() // the cut is said already
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http: %w", err)

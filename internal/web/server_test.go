@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -24,16 +25,23 @@ func start(t *testing.T, o Options) (url string, stop func() error) {
 	return "http://" + s.Addr().String(), func() error { cancel(); return <-done }
 }
 
-func get(t *testing.T, client *http.Client, url string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	require.NoError(t, err)
+type reply struct {
+	code int
+	body string
+	err  error
+}
+
+func get(ctx context.Context, client *http.Client, url string) reply {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return reply{err: err}
+	}
 	resp, err := client.Do(req)
-	require.NoError(t, err)
-	defer resp.Body.Close()
+	if err != nil {
+		return reply{err: err}
+	}
 	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	return resp.StatusCode, string(body)
+	return reply{code: resp.StatusCode, body: string(body), err: errors.Join(err, resp.Body.Close())}
 }
 
 func newClient(t *testing.T) *http.Client {
@@ -45,17 +53,9 @@ func newClient(t *testing.T) *http.Client {
 func TestServerServesAndStops(t *testing.T) {
 	url, stop := start(t, options(sample(), conditions(false)))
 	client := newClient(t)
-	code, body := get(t, client, url+"/healthz")
-	require.Equal(t, 200, code)
-	require.Equal(t, "ok\n", body)
+	require.Equal(t, reply{code: 200, body: "ok\n"}, get(t.Context(), client, url+"/healthz"))
 	require.NoError(t, stop())
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
-	require.NoError(t, err)
-	resp, err := client.Do(req)
-	if err == nil {
-		resp.Body.Close()
-	}
-	require.Error(t, err, "nothing listens after Run returned")
+	require.Error(t, get(t.Context(), client, url).err, "nothing listens after Run returned")
 }
 
 func TestARequestInProgressIsFinishedBeforeTheEnd(t *testing.T) {
@@ -74,14 +74,11 @@ func TestARequestInProgressIsFinishedBeforeTheEnd(t *testing.T) {
 	go func() { stopped <- s.Run(ctx) }()
 
 	client := newClient(t)
-	codes := make(chan int, 1)
-	go func() {
-		code, _ := get(t, client, "http://"+s.Addr().String()+"/readyz")
-		codes <- code
-	}()
+	replies := make(chan reply, 1)
+	go func() { replies <- get(t.Context(), client, "http://"+s.Addr().String()+"/readyz") }()
 	<-entered
 	cancel()
-	require.Equal(t, 200, <-codes)
+	require.Equal(t, reply{code: 200, body: "{\"ready\":true,\"conditions\":[]}\n"}, <-replies)
 	require.NoError(t, <-stopped)
 }
 
