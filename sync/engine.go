@@ -99,7 +99,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 		}
 	}
 	coords := map[event.Ref][]event.Ref{}
-	var changed []event.Ref
+	var stored []*nip34.Announcement
 	for _, row := range state.Repos {
 		a, err := nip34.ParseAnnouncement(row.Announcement)
 		if err != nil {
@@ -107,10 +107,9 @@ func (e *Engine) load(state *State, now time.Time) error {
 		}
 		e.saved[row.Ref] = savedRepo{row.Announcement.ID, len(row.Coordinates)}
 		coords[row.Ref] = row.Coordinates
-		changed = append(changed, e.index.Add(a)...)
+		stored = append(stored, a)
 	}
-	slices.SortFunc(changed, event.Ref.Compare)
-	changed = slices.Compact(changed)
+	changed := e.index.Apply(stored, nil).Repos
 	for _, ref := range changed {
 		// the stored order of coordinates comes first: Coverage counts in it
 		if _, wanted := e.index.Repo(ref); wanted && e.repos[ref] == nil {

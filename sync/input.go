@@ -35,9 +35,11 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 	e.ownUp, e.picture = f.Up, f.Picture
 	for _, a := range f.Announcements {
 		e.seen[a.Ref] = f.Picture
-		e.announced[a.Event.ID] = true
-		e.reshape(e.index.Add(a))
-		e.cameBack(a.Event.ID)
+		e.announced[a.ID] = true
+	}
+	e.reshape(e.index.Apply(f.Announcements, nil).Repos)
+	for _, a := range f.Announcements {
+		e.cameBack(a.ID)
 	}
 	if len(f.Roots) > 0 {
 		e.rooting = f.Picture
