@@ -1,0 +1,36 @@
+package selfsub
+
+import (
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+)
+
+// Facts is one batch of what the own relay said, in the order said within each field.
+type Facts struct {
+	At            time.Time
+	Announcements []*nip34.Announcement
+	Roots         []Root
+	Deletions     []*event.Event
+	// Picture numbers the reading of the whole that these facts belong to, from 1; live facts carry the number of
+	// the last one begun.
+	Picture uint64
+	// Loaded says that picture number Picture is complete with this batch.
+	Loaded bool
+	// Answered says that the last Ask is complete with this batch.
+	Answered bool
+	// Up says whether the own relay could be read when this batch was made.
+	Up bool
+}
+
+// Root is what the engine needs of a root event.
+type Root struct {
+	ID        event.ID
+	CreatedAt int64
+	Refs      event.References
+}
+
+func (f *Facts) empty() bool {
+	return len(f.Announcements) == 0 && len(f.Roots) == 0 && len(f.Deletions) == 0
+}

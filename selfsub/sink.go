@@ -1,0 +1,20 @@
+package selfsub
+
+import "github.com/ngit-sync/ngit-sync/relay"
+
+// Reserve grants at once: facts are small and the loop is prompt.
+func (s *Subscriber) Reserve(_ relay.ConnID, _ int, grant chan<- struct{}) { grant <- struct{}{} }
+
+// Release has nothing to give back.
+func (s *Subscriber) Release(relay.ConnID, int) {}
+
+// Deliver hands one event to Run.
+func (s *Subscriber) Deliver(d relay.Delivery) { s.inbox <- message{delivery: &d} }
+
+// Mark hands the end of a page or batch to Run, behind its events.
+func (s *Subscriber) Mark(m relay.Mark) { s.inbox <- message{mark: &m} }
+
+// Gone needs no answer: Down follows.
+func (s *Subscriber) Gone(relay.ConnID) {}
+
+var _ relay.Sink = (*Subscriber)(nil)

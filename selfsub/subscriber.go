@@ -1,0 +1,312 @@
+package selfsub
+
+import (
+	"context"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// Options say what to listen to and whom to tell.
+type Options struct {
+	URL     relayurl.URL
+	Window  time.Duration        // from the first fact of a batch to its handing on
+	Observe func(relay.Observed) // the publisher's scope; called before the engine hears of the same facts
+	Facts   chan<- Facts         // the engine, which always takes promptly
+	Log     *zap.Logger
+}
+
+// Wire opens connections for the subscriber; a *relay.Fleet is one. Its methods never block.
+type Wire interface {
+	Dial(id relay.ConnID, u relayurl.URL, trust relay.Trust)
+	Send(id relay.ConnID, c relay.Command)
+	Hangup(id relay.ConnID)
+}
+
+// Subscriber reads the own relay. It is the Sink of its own connection.
+type Subscriber struct {
+	opt     Options
+	inbox   chan message
+	reports chan relay.Report
+	asks    chan []event.Ref
+
+	// owned by Run
+	wire     Wire
+	conn     relay.ConnID
+	up       bool
+	failures int
+	batch    relay.BatchID // last one used
+	picture  picture
+	question question
+	facts    Facts
+	window   <-chan time.Time
+	redial   <-chan time.Time
+}
+
+// picture is the reading of the whole: announcements and deletions first, because a root is of use only to a repo that is known.
+type picture struct {
+	number uint64
+	stage  stage
+	batch  relay.BatchID
+	again  <-chan time.Time
+}
+
+type stage uint8
+
+const (
+	idle stage = iota
+	announcements
+	roots
+	complete
+)
+
+// question is the engine's Ask: the roots of some coordinates.
+type question struct {
+	refs  []event.Ref
+	batch relay.BatchID
+}
+
+type message struct {
+	delivery *relay.Delivery
+	mark     *relay.Mark
+}
+
+const (
+	retryPicture = 15 * time.Second
+	baseRedial   = time.Second
+	maxRedial    = 30 * time.Second
+	liveSub      = "self"
+)
+
+// New makes a subscriber. Its Reports are those of the wire given to Run.
+func New(opt Options) *Subscriber {
+	return &Subscriber{
+		opt: opt, inbox: make(chan message, 256), reports: make(chan relay.Report, 16), asks: make(chan []event.Ref, 1),
+	}
+}
+
+// Reports is where the wire of this subscriber reports.
+func (s *Subscriber) Reports() chan<- relay.Report { return s.reports }
+
+// Ask reads the root events of these coordinates; the batch that answers says Answered. At most one Ask may be unanswered.
+func (s *Subscriber) Ask(refs []event.Ref) { s.asks <- refs }
+
+// Run reads the own relay until ctx ends, dialling it again for ever.
+func (s *Subscriber) Run(ctx context.Context, wire Wire) {
+	s.wire = wire
+	s.dial()
+	for {
+		select {
+		case <-ctx.Done():
+			if s.conn != 0 {
+				wire.Hangup(s.conn)
+			}
+			s.sweep()
+			return
+		case m := <-s.inbox:
+			s.handle(m)
+		case r := <-s.reports:
+			s.report(r)
+		case refs := <-s.asks:
+			s.question.refs = refs
+			s.askQuestion()
+		case <-s.window:
+			s.flush()
+		case <-s.redial:
+			s.redial = nil
+			s.dial()
+		case <-s.picture.again:
+			s.picture.again = nil
+			s.askPicture()
+		}
+	}
+}
+
+// sweep takes what the connection still says, so that it can end.
+func (s *Subscriber) sweep() {
+	for s.conn != 0 {
+		select {
+		case <-s.inbox:
+		case r := <-s.reports:
+			if _, ok := r.(relay.Down); ok && r.Conn() == s.conn {
+				s.conn = 0
+			}
+		}
+	}
+}
+
+func (s *Subscriber) dial() {
+	s.conn++
+	s.wire.Dial(s.conn, s.opt.URL, relay.Operator)
+}
+
+func (s *Subscriber) report(r relay.Report) {
+	if r.Conn() != s.conn {
+		return
+	}
+	switch r := r.(type) {
+	case relay.Up:
+		s.opt.Log.Info("own relay is read", zap.String("relay", string(s.opt.URL)))
+		s.up, s.failures = true, 0
+		s.wire.Send(s.conn, relay.SetLive{Open: []relay.Sub{{ID: liveSub, Filters: liveFilters()}}})
+		s.picture.number++
+		s.picture.stage = announcements
+		s.askPicture()
+	case relay.Down:
+		wait := min(baseRedial<<min(s.failures, 5), maxRedial)
+		s.opt.Log.Warn("own relay cannot be read", zap.String("relay", string(s.opt.URL)),
+			zap.Error(r.Failure), zap.Duration("again_in", wait))
+		s.failures++
+		s.up = false
+		s.picture.stage, s.picture.batch, s.picture.again = idle, 0, nil
+		s.question.batch = 0
+		s.redial = time.After(wait)
+		s.flush()
+	case relay.Closed:
+		// without its live subscription the picture ages: begin again on a new connection
+		s.opt.Log.Warn("own relay closed the subscription", zap.String("reason", r.Reason))
+		s.wire.Hangup(s.conn)
+	}
+}
+
+func liveFilters() []nostr.Filter {
+	var out []nostr.Filter
+	for _, f := range append(pictureFilters(announcements), pictureFilters(roots)...) {
+		out = append(out, filters.AsLive(f))
+	}
+	return out
+}
+
+func pictureFilters(st stage) []nostr.Filter {
+	if st == announcements {
+		return []nostr.Filter{filters.Announcements(), filters.Deletions()}
+	}
+	return []nostr.Filter{{Kinds: event.RootKinds[:]}}
+}
+
+func (s *Subscriber) askPicture() {
+	s.batch++
+	s.picture.batch = s.batch
+	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: historic(pictureFilters(s.picture.stage))}})
+}
+
+func historic(fs []nostr.Filter) []nostr.Filter {
+	out := make([]nostr.Filter, 0, len(fs))
+	for _, f := range fs {
+		f.LimitZero, f.Limit = false, 0
+		out = append(out, f)
+	}
+	return out
+}
+
+// askQuestion waits for the picture, which answers it just as well while it is being read.
+func (s *Subscriber) askQuestion() {
+	if len(s.question.refs) == 0 || s.question.batch != 0 || s.picture.stage != complete {
+		return
+	}
+	const perFilter = 100
+	var fs []nostr.Filter
+	for start := 0; start < len(s.question.refs); start += perFilter {
+		var values []string
+		for _, ref := range s.question.refs[start:min(start+perFilter, len(s.question.refs))] {
+			values = append(values, ref.String())
+		}
+		fs = append(fs, nostr.Filter{Kinds: event.RootKinds[:], Tags: nostr.TagMap{"a": values}})
+	}
+	s.batch++
+	s.question.batch = s.batch
+	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: fs}})
+}
+
+func (s *Subscriber) handle(m message) {
+	switch {
+	case m.delivery != nil:
+		if m.delivery.Conn == s.conn {
+			s.fact(m.delivery.Event)
+		}
+	case m.mark != nil && m.mark.Final && m.mark.Conn == s.conn && s.up:
+		s.ended(*m.mark)
+	}
+}
+
+func (s *Subscriber) ended(m relay.Mark) {
+	ok := true
+	for _, f := range m.Filters {
+		ok = ok && f.Done && !f.Failed
+	}
+	switch m.Batch {
+	case s.picture.batch:
+		s.picture.batch = 0
+		switch {
+		case !ok:
+			s.opt.Log.Warn("own relay did not answer in full", zap.String("why", m.Err), zap.Duration("again_in", retryPicture))
+			s.picture.again = time.After(retryPicture)
+		case s.picture.stage == announcements:
+			s.picture.stage = roots
+			s.askPicture()
+		default:
+			s.picture.stage = complete
+			s.facts.Loaded = true
+			if len(s.question.refs) > 0 {
+				// an Ask from before or during the picture: its coordinates were not known when the roots passed by
+				s.askQuestion()
+			}
+			s.flush()
+		}
+	case s.question.batch:
+		s.question.batch = 0
+		if !ok {
+			s.askQuestion()
+			return
+		}
+		s.question.refs = nil
+		s.facts.Answered = true
+		s.flush()
+	}
+}
+
+// fact adds one event to the open batch and starts its window.
+func (s *Subscriber) fact(ev *event.Event) {
+	switch {
+	case ev.Kind == event.KindAnnouncement:
+		a, err := nip34.ParseAnnouncement(ev)
+		if err != nil {
+			s.opt.Log.Debug("own relay holds a malformed announcement", zap.Stringer("id", ev.ID), zap.Error(err))
+			return
+		}
+		s.facts.Announcements = append(s.facts.Announcements, a)
+	case ev.Kind == event.KindDeletion:
+		s.facts.Deletions = append(s.facts.Deletions, ev)
+	case event.IsRoot(ev.Kind):
+		s.facts.Roots = append(s.facts.Roots, Root{ID: ev.ID, CreatedAt: int64(ev.CreatedAt), Refs: ev.References()})
+	default:
+		return
+	}
+	if s.window == nil {
+		s.window = time.After(s.opt.Window)
+	}
+}
+
+// flush hands the batch on: to the publisher first, so that what the engine asks for is in scope when it comes.
+func (s *Subscriber) flush() {
+	s.window = nil
+	f := s.facts
+	s.facts = Facts{}
+	f.At, f.Up, f.Picture = time.Now(), s.up, s.picture.number
+	seen := relay.Observed{Announcements: f.Announcements, Loaded: f.Loaded}
+	for _, a := range f.Announcements {
+		seen.Stored = append(seen.Stored, a.Event.ID)
+	}
+	for _, r := range f.Roots {
+		seen.Stored = append(seen.Stored, r.ID)
+	}
+	s.opt.Observe(seen)
+	s.opt.Facts <- f
+}
