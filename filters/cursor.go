@@ -1,0 +1,161 @@
+package filters
+
+import (
+	"math"
+
+	"github.com/nbd-wtf/go-nostr"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// maxBoundary is how many events of one second are remembered. A relay that brings ever new ones is stepped past.
+const maxBoundary = 8192
+
+// cursor is one filter of a Pager and how far it has got.
+type cursor struct {
+	filter   nostr.Filter
+	since    int64
+	until    int64                 // everything above has been delivered; MaxInt64 when the filter states none
+	boundary map[event.ID]struct{} // delivered at until
+	settled  int64                 // End.Until
+	matched  bool                  // something came for it
+	owed     bool                  // something came that is not above until: it should come again
+	suspect  bool
+	offences int // pages in a row that ignored until
+	done     bool
+	fault    Fault
+	gap      bool
+
+	// Of the page that is asked.
+	asked    int64 // until on the wire
+	credits  []credit
+	unseen   int  // credits that are new to the pager
+	returned bool // an event of the boundary second came
+
+	// below says that its last page brought something new, yet less than half of what the relay has proven: the
+	// relay should have had no more.
+	below bool
+}
+
+// credit is an event that matches the filter. It is own when no other filter of the page matches it.
+type credit struct {
+	id  event.ID
+	at  int64
+	own bool
+}
+
+func newCursor(f nostr.Filter) *cursor {
+	c := &cursor{filter: f, since: math.MinInt64, until: math.MaxInt64}
+	if f.Since != nil {
+		c.since = int64(*f.Since)
+	}
+	if f.Until != nil {
+		c.until = int64(*f.Until)
+	}
+	c.done = matchesNothing(&f) || c.until < max(1, c.since)
+	return c
+}
+
+func (c *cursor) ended() bool { return c.done || c.fault != FaultNone }
+
+func (c *cursor) fail(f Fault) {
+	if !c.ended() {
+		c.fault = f
+	}
+}
+
+// ask gives the filter of the next page and forgets what came in the last one.
+func (c *cursor) ask(limit int, lag int64) nostr.Filter {
+	f := c.filter
+	f.Limit, f.LimitZero = limit, false
+	c.asked = c.until
+	if c.until != math.MaxInt64 {
+		c.asked += lag
+		until := nostr.Timestamp(c.asked)
+		f.Until = &until
+	}
+	c.credits, c.unseen, c.returned = nil, 0, false
+	return f
+}
+
+func (c *cursor) add(cr credit, unseen bool) {
+	c.credits = append(c.credits, cr)
+	c.matched, c.owed = true, true
+	if unseen {
+		c.unseen++
+	}
+	if cr.at == c.until {
+		c.returned = true
+	}
+}
+
+func (c *cursor) knows(id event.ID, at int64) bool {
+	_, ok := c.boundary[id]
+	return ok && at == c.until
+}
+
+// brought says what the page brought that only this filter can have brought: how much, whether any of it is new
+// to the filter, and the oldest second.
+func (c *cursor) brought() (own int, fresh bool, oldest int64) {
+	oldest = c.until
+	for _, cr := range c.credits {
+		if !cr.own {
+			continue
+		}
+		own++
+		oldest = min(oldest, cr.at)
+		if cr.at < c.until || (cr.at == c.until && !c.knows(cr.id, cr.at)) {
+			fresh = true
+		}
+	}
+	return own, fresh, oldest
+}
+
+// advance moves the cursor down to a second whose delivered events are then the boundary.
+func (c *cursor) advance(second int64) {
+	if second < c.until {
+		c.boundary = nil
+	}
+	c.until = second
+	if c.boundary == nil {
+		c.boundary = map[event.ID]struct{}{}
+	}
+	for _, cr := range c.credits {
+		if cr.at == second {
+			c.boundary[cr.id] = struct{}{}
+		}
+	}
+	c.settled = second + min(1, math.MaxInt64-second)
+	switch {
+	case second < max(1, c.since):
+		c.done = true
+	case len(c.boundary) > maxBoundary:
+		c.step(true)
+	}
+}
+
+// step goes one second back.
+func (c *cursor) step(gap bool) {
+	c.gap = c.gap || gap
+	c.credits = nil
+	c.settled = c.until
+	c.until--
+	c.boundary, c.owed = nil, false
+	c.done = c.until < max(1, c.since)
+}
+
+// complete reports that no event is left that could match.
+func (c *cursor) complete() bool { return c.filter.IDs != nil && len(c.credits) >= len(c.filter.IDs) }
+
+// displaced reports that events came for this filter, but not the boundary.
+func (c *cursor) displaced() bool {
+	own, _, _ := c.brought()
+	return own > 0 && len(c.boundary) > 0 && !c.returned
+}
+
+func (c *cursor) offend() {
+	c.suspect = true
+	if c.offences++; c.offences >= maxOffences {
+		c.fail(FaultUnpageable)
+	}
+}

@@ -1,0 +1,318 @@
+package filters
+
+import (
+	"math"
+	"slices"
+
+	"github.com/nbd-wtf/go-nostr"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// Verdict is what a Pager says of an event.
+type Verdict uint8
+
+// Verdicts.
+const (
+	Wanted    Verdict = iota
+	Duplicate         // this pager has seen it; a distant repetition passes as Wanted
+	OffFilter         // no filter of the page asked for it
+	TooMany           // the page brought more than was asked for: cut it off with Fail
+)
+
+// Hint is what a relay says with EOSE about completeness (NIP-67).
+type Hint uint8
+
+// Hints.
+const (
+	HintNone   Hint = iota
+	HintFinish      // every stored event was sent
+	HintMore        // there are more
+)
+
+// ParseHint reads the third element of EOSE. Unknown hints are ignored, contradicting ones too (NIP-67).
+func ParseHint(hints []string) Hint {
+	finish, more := slices.Contains(hints, "finish"), slices.Contains(hints, "more")
+	switch {
+	case finish == more:
+		return HintNone
+	case finish:
+		return HintFinish
+	}
+	return HintMore
+}
+
+// Fault says why a filter failed.
+type Fault uint8
+
+// Faults.
+const (
+	FaultNone       Fault = iota
+	FaultAborted          // Fail was called
+	FaultUnpageable       // the relay ignores until, or sends what was not asked for
+	FaultWithheld         // the relay says that there is more and does not send it
+	FaultEndless          // too many pages without anything new
+)
+
+// String is the text of logs and of failed batches.
+func (f Fault) String() string {
+	return [...]string{"none", "page did not end", "unpageable", "withheld", "no progress"}[f]
+}
+
+// End is how far a filter has got.
+type End struct {
+	Done   bool
+	Failed bool
+	Fault  Fault
+	Until  int64 // everything at or above this created_at has been delivered; 0 before the first page
+	Gap    bool  // a second held more events than could be asked for
+}
+
+// Proven is what was learned of a relay. How many events it gave at once tells a page that it cut from one that holds all
+// there is. The zero value knows nothing.
+type Proven struct {
+	Page   int // distinct events of one page
+	Filter int // events of one page that only one filter can have brought
+	Until  Bound
+}
+
+// Bound is how a relay reads until.
+type Bound uint8
+
+// Bounds.
+const (
+	BoundUnknown   Bound = iota
+	BoundInclusive       // as NIP-01 says
+	BoundExclusive       // one second more is asked for
+)
+
+const (
+	// pageSlack is how many events a page may bring beyond its limits: live ones slip in.
+	pageSlack = 32
+	// maxOffences is how many pages that ignore until a filter bears.
+	maxOffences = 2
+	// idlePages is how many pages in a row, beyond two per filter, may bring nothing new.
+	idlePages = 256
+)
+
+// Pager asks for everything that matches a group of filters, page by page. Call Next for the filters of
+// a REQ, Event for each event of it, and EOSE or Fail at its end; then Next again, until it says that all filters
+// have ended. It is a value without I/O and clock; one goroutine owns it.
+//
+// What is relied on: for each filter of a REQ a relay gives the newest matches first, down to some point. How many it gives is
+// never relied on: relays cap pages below the limit asked, per filter or per REQ, and do not say so. Therefore:
+//
+//   - A cursor moves to the oldest event that only its filter can have brought. An event that matches several
+//     filters of the page may have come for any of them and shows nothing about the others.
+//   - until is inclusive and the events of its second are remembered: those are not new.
+//   - A page without any event ends its filters (once more asked, when events of the boundary should have come).
+//   - A filter to which a page brings nothing new is a suspect: it may have been cut off in favour of others.
+//     Suspects that never matched are asked together; suspects that did are asked alone. Alone, nothing new means
+//     the end. Together it does when the page is less than half of what the relay has proven to give.
+//   - A page alone with nothing new and as large as any before may hide a second with more events than fit a page: the
+//     second is narrowed (narrow.go).
+//   - NIP-67's finish is believed where fewer events came than one filter may bring, else it may speak of our limit.
+//   - A relay that returns other events than those of the boundary reads until as exclusive, or has lost them: from then on one
+//     second more is asked for.
+//
+// until never goes below 1: some relays take 0 for none. Filters that match nothing are done at once.
+type Pager struct {
+	cursors  []*cursor
+	set      *Set // of all filters, without times
+	limit    int
+	probing  bool // asks one second more, to see whether the relay reads until as exclusive
+	empties  int  // empty pages in a row
+	proven   Proven
+	distrust bool // the relay was seen to give less than it has proven to
+	idle     int  // pages in a row without anything new
+	narrow   *narrowing
+	page     *page
+	previous map[event.ID]struct{} // events of the page before
+}
+
+// page is what has come of the page that is asked.
+type page struct {
+	cursors  []*cursor
+	narrow   *Set // instead of cursors: of one filter
+	arrived  int
+	off      int                   // matched no filter of the page
+	beyond   int                   // of off: newer than until
+	seen     map[event.ID]struct{} // matched
+	wanted   int
+	credited int // sum over filters
+}
+
+// NewPager gives a pager for filters, each of which is asked for at most limit events per page. A filter may have since and until; its limit
+// is ignored.
+func NewPager(fs []nostr.Filter, limit int) *Pager {
+	p := &Pager{limit: max(2, limit)}
+	timeless := slices.Clone(fs)
+	for i := range fs {
+		timeless[i].Since, timeless[i].Until = nil, nil
+		p.cursors = append(p.cursors, newCursor(fs[i]))
+	}
+	p.set = Compile(timeless)
+	return p
+}
+
+// Trust says what the relay has proven before, on this connection. Call it before the first Next.
+func (p *Pager) Trust(proven Proven) { p.proven = proven }
+
+// Proven says what the relay has proven so far. The numbers are zero when it gave less at another time.
+func (p *Pager) Proven() Proven { return p.proven }
+
+// Ends says how far each filter has got, by the index given to NewPager.
+func (p *Pager) Ends() []End {
+	ends := make([]End, len(p.cursors))
+	for i, c := range p.cursors {
+		ends[i] = End{Done: c.done, Failed: c.fault != FaultNone, Fault: c.fault, Until: c.settled, Gap: c.gap}
+	}
+	return ends
+}
+
+// Next starts a page and gives its filters, each with a limit, and an until from the second page on. A page that
+// has not ended is forgotten. ok is false when all filters have ended.
+func (p *Pager) Next() (req []nostr.Filter, ok bool) {
+	p.page = nil
+	if p.narrow != nil {
+		f := p.narrow.ask(p.limit, p.lag())
+		p.page = &page{narrow: Compile([]nostr.Filter{f}), seen: map[event.ID]struct{}{}}
+		return []nostr.Filter{f}, true
+	}
+	cursors := p.choose()
+	if len(cursors) == 0 {
+		return nil, false
+	}
+	p.page = &page{cursors: cursors, seen: map[event.ID]struct{}{}}
+	for _, c := range cursors {
+		req = append(req, c.ask(p.limit, p.lag()))
+	}
+	return req, true
+}
+
+// MaxEvents is how many events the page may bring.
+func (p *Pager) MaxEvents() int {
+	switch {
+	case p.page == nil:
+		return 0
+	case p.page.narrow != nil:
+		return p.limit + pageSlack
+	}
+	return p.limit*len(p.page.cursors) + pageSlack
+}
+
+// Event takes an event of the page.
+func (p *Pager) Event(e *event.Event) Verdict {
+	pg := p.page
+	if pg == nil {
+		return OffFilter
+	}
+	if pg.arrived++; pg.arrived > p.MaxEvents() {
+		return TooMany
+	}
+	var matched, known bool
+	if pg.narrow != nil {
+		matched = len(pg.narrow.Match(e, nil)) > 0
+	} else {
+		matched, known = p.credit(e)
+	}
+	if !matched {
+		pg.off++
+		return OffFilter
+	}
+	if _, twice := pg.seen[e.ID]; twice {
+		return Duplicate
+	}
+	pg.seen[e.ID] = struct{}{}
+	if _, before := p.previous[e.ID]; known || before {
+		return Duplicate
+	}
+	pg.wanted++
+	return Wanted
+}
+
+// Fail says that the page did not end: filters that have not ended fail.
+func (p *Pager) Fail() {
+	for _, c := range p.cursors {
+		c.fail(FaultAborted)
+	}
+	p.page, p.narrow = nil, nil
+}
+
+// choose gives the cursors of the next page: all that go on together; else the suspects that never matched,
+// together; else one suspect alone.
+func (p *Pager) choose() []*cursor {
+	var active, silent []*cursor
+	var alone *cursor
+	for _, c := range p.cursors {
+		switch {
+		case c.ended():
+		case !c.suspect:
+			active = append(active, c)
+		case !c.matched:
+			silent = append(silent, c)
+		case alone == nil:
+			alone = c
+		}
+	}
+	switch {
+	case len(active) > 0:
+		return active
+	case len(silent) > 0:
+		return silent
+	case alone != nil:
+		return []*cursor{alone}
+	}
+	return nil
+}
+
+// credit gives an event to every filter of the page that it matches.
+func (p *Pager) credit(e *event.Event) (matched, known bool) {
+	pg, at := p.page, int64(e.CreatedAt)
+	if _, twice := pg.seen[e.ID]; twice {
+		return true, true
+	}
+	var mine []*cursor
+	beyond, highest := false, int64(math.MinInt64)
+	for _, i := range p.set.Match(e, nil) {
+		c := p.cursors[i]
+		if !slices.Contains(pg.cursors, c) || at < c.since {
+			continue
+		}
+		if c.asked != math.MaxInt64 && at > c.asked {
+			beyond = true
+			continue
+		}
+		mine = append(mine, c)
+		highest = max(highest, c.asked)
+		if c.knows(e.ID, at) {
+			known = true
+		}
+	}
+	if len(mine) == 0 && beyond {
+		pg.beyond++
+	}
+	if at == highest && at != math.MaxInt64 {
+		p.proven.Until = BoundInclusive
+	}
+	_, before := p.previous[e.ID]
+	for _, c := range mine {
+		c.add(credit{e.ID, at, len(mine) == 1}, !known && !before)
+	}
+	pg.credited += len(mine)
+	return len(mine) > 0, known
+}
+
+// lag is how many seconds are added to until on the wire.
+func (p *Pager) lag() int64 {
+	if p.probing || p.proven.Until == BoundExclusive {
+		return 1
+	}
+	return 0
+}
+
+func (p *Pager) prove(page, filter int) {
+	if !p.distrust {
+		p.proven.Page, p.proven.Filter = max(p.proven.Page, page), max(p.proven.Filter, filter)
+	}
+}
