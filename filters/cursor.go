@@ -52,8 +52,18 @@ func newCursor(f nostr.Filter) *cursor {
 	if f.Until != nil {
 		c.until = int64(*f.Until)
 	}
-	c.done = matchesNothing(&f) || c.until < max(1, c.since)
+	c.done = emptyList(f) || c.until < max(1, c.since)
 	return c
+}
+
+// emptyList reports a filter that matches nothing, or would be sent with an empty list.
+func emptyList(f nostr.Filter) bool {
+	for _, values := range f.Tags {
+		if len(values) == 0 {
+			return true
+		}
+	}
+	return matchesNothing(&f)
 }
 
 func (c *cursor) ended() bool { return c.done || c.fault != FaultNone }
@@ -125,7 +135,10 @@ func (c *cursor) advance(second int64) {
 			c.boundary[cr.id] = struct{}{}
 		}
 	}
-	c.settled = second + min(1, math.MaxInt64-second)
+	c.settled = second
+	if second < math.MaxInt64 {
+		c.settled++
+	}
 	switch {
 	case second < max(1, c.since):
 		c.done = true

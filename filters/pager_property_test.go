@@ -98,3 +98,42 @@ func checkDelivered(t *rapid.T, f nostr.Filter, events []*event.Event, wanted ma
 		require.Positive(t, wanted[e.ID], "event at %d is missing", e.CreatedAt)
 	}
 }
+
+// Whatever a relay does, paging ends, and what is said to be settled has been delivered where the relay gave it.
+func TestPagerAlwaysEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		events, fs := genHistory(t)
+		relay := newSimRelay(events)
+		relay.clamp, relay.total = rapid.IntRange(0, 5).Draw(t, "clamp"), rapid.IntRange(0, 5).Draw(t, "total")
+		relay.ignoreUntil, relay.ignoreLimit = rapid.Bool().Draw(t, "ignoreUntil"), rapid.Bool().Draw(t, "ignoreLimit")
+		relay.exclusive, relay.hints = rapid.Bool().Draw(t, "exclusive"), rapid.Bool().Draw(t, "hints")
+		relay.ignoreParts, relay.shrink = rapid.Bool().Draw(t, "ignoreParts"), rapid.Bool().Draw(t, "shrink")
+		relay.emptyOnce = rapid.IntRange(0, 5).Draw(t, "empty")
+		rng := rand.New(rand.NewPCG(2, rapid.Uint64().Draw(t, "seed")))
+		relay.shuffle = rng
+		if noise := rapid.IntRange(0, 3).Draw(t, "noise"); noise > 0 {
+			relay.spoil = func(out []*event.Event, hint filters.Hint) ([]*event.Event, filters.Hint) {
+				for range noise {
+					if len(events) > 0 {
+						out = append(out, events[rng.IntN(len(events))])
+					}
+				}
+				return out[:rng.IntN(len(out)+1)], filters.Hint(rng.IntN(3))
+			}
+		}
+		p := filters.NewPager(fs, rapid.IntRange(0, 20).Draw(t, "limit"))
+		bound := 2000
+		_, pages := relay.run(p, bound, func(map[event.ID]int) {
+			for _, end := range p.Ends() {
+				require.False(t, end.Done && end.Failed)
+				require.Equal(t, end.Failed, end.Fault != filters.FaultNone)
+			}
+		})
+		require.Less(t, pages, bound)
+		for _, end := range p.Ends() {
+			require.True(t, end.Done || end.Failed)
+		}
+		_, ok := p.Next()
+		require.False(t, ok)
+	})
+}

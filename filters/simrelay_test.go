@@ -26,10 +26,11 @@ type simRelay struct {
 	ignoreUntil     bool
 	ignoreLimit     bool
 	hints           bool // NIP-67
-	newTagsOnly     bool // answers narrow questions (since = until) with nothing
+	ignoreParts     bool // answers for a single second with nothing
 	emptyOnce       int  // this many pages, after the first, are empty
 	shrink          bool // each page is at most half of the one before, down to two
-	forever         func() *event.Event
+	spoil           func([]*event.Event, filters.Hint) ([]*event.Event, filters.Hint)
+	asked           []string // REQs in short form
 	pages, lastSent int
 }
 
@@ -44,6 +45,7 @@ func newSimRelay(events []*event.Event) *simRelay {
 // answer gives the events of a REQ and the hint of its EOSE.
 func (r *simRelay) answer(req []nostr.Filter) ([]*event.Event, filters.Hint) {
 	r.pages++
+	r.asked = append(r.asked, short(req))
 	if r.emptyOnce > 0 && r.pages > 1 {
 		r.emptyOnce--
 		return nil, filters.HintNone
@@ -92,7 +94,7 @@ func (r *simRelay) perFilter(f nostr.Filter) int {
 }
 
 func (r *simRelay) matching(f nostr.Filter) []*event.Event {
-	if r.newTagsOnly && f.Since != nil && f.Until != nil && *f.Until-*f.Since <= 1 {
+	if r.ignoreParts && f.Since != nil && f.Until != nil && *f.Until-*f.Since <= 1 {
 		return nil
 	}
 	if r.ignoreUntil {
@@ -140,6 +142,9 @@ func (r *simRelay) run(p *filters.Pager, maxPages int, check func(wanted map[eve
 			return wanted, pages
 		}
 		events, hint := r.answer(req)
+		if r.spoil != nil {
+			events, hint = r.spoil(events, hint)
+		}
 		cut := false
 		for _, e := range events {
 			switch p.Event(e) {
