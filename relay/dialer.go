@@ -22,7 +22,7 @@ type DialerOptions struct {
 	AllowPrivate   []netip.Prefix // ranges that strangers may make us dial all the same
 	ConnectTimeout time.Duration  // DNS to handshake, 10 s
 	DocumentWait   time.Duration  // for a NIP-11 document, 5 s
-	MessageBytes   int64          // of one incoming message, 1 MiB
+	MessageBytes   int64          // of one incoming message that is kept, 1 MiB
 	TLS            *tls.Config    // nil: the system's
 	Socket         SocketOptions
 
@@ -124,6 +124,5 @@ func (d *Dialer) Dial(ctx context.Context, url relayurl.URL, trust Trust) (*Sock
 	if err != nil {
 		return nil, dialFailure(ctx, url, resp, err)
 	}
-	conn.SetReadLimit(d.opts.MessageBytes)
-	return newSocket(conn, heard, d.opts.Socket), nil
+	return newSocket(conn, heard, d.opts.MessageBytes, d.opts.Socket), nil
 }

@@ -41,7 +41,8 @@ type Frame struct {
 	Count int64        // NEG-ERR: the relay's cap on results, 0 when not stated
 	Size  int          // bytes of the message
 	At    time.Time
-	Err   error // of a broken frame
+	Err   error  // of a broken frame
+	n     uint64 // position on its socket, from 1
 }
 
 const (
@@ -55,7 +56,7 @@ var (
 	errLabel   = errors.New("unknown label")
 	errShort   = errors.New("too few elements")
 	errElement = errors.New("malformed element")
-	errRest    = errors.New("text behind the last element")
+	errLarge   = errors.New("message too large")
 )
 
 // SplitFrame takes a message out of its envelope. It keeps parts of msg, never panics, and gives a broken frame for what is
@@ -65,6 +66,20 @@ func SplitFrame(msg []byte) Frame {
 	f := Frame{Size: len(msg)}
 	if err := s.envelope(&f); err != nil {
 		return Frame{Kind: Broken, Size: len(msg), Err: err}
+	}
+	return f
+}
+
+// largeFrame is a broken frame for a message of which only the beginning was kept. Sub says whose event it was.
+func largeFrame(head []byte) Frame {
+	f := Frame{Kind: Broken, Size: len(head), Err: errLarge}
+	s := scanner{rest: trimLeft(head)}
+	if len(s.rest) == 0 || s.rest[0] != '[' {
+		return f
+	}
+	s.rest = trimLeft(s.rest[1:])
+	if label, err := s.string(16); err != nil || label != "EVENT" || s.sub(&f) != nil {
+		f.Sub = ""
 	}
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,8 @@ type Socket struct {
 	queue  chan []byte
 	queued atomic.Int64 // bytes in queue
 
+	max    int64         // bytes of a message that is kept
+	read   atomic.Uint64 // frames read so far
 	waits  atomic.Uint64 // how often the reader had to wait for the consumer
 	atDoor atomic.Bool   // it waits now
 
@@ -66,9 +69,13 @@ type Socket struct {
 	done    chan struct{}
 }
 
-func newSocket(conn *websocket.Conn, heard *clock, o SocketOptions) *Socket {
+// hardLimit ends a connection: nobody sends a message of that size in good faith.
+const hardLimit = 32 << 20
+
+func newSocket(conn *websocket.Conn, heard *clock, maxMessage int64, o SocketOptions) *Socket {
+	conn.SetReadLimit(max(hardLimit, maxMessage))
 	s := &Socket{
-		conn: conn, opts: o, heard: heard,
+		conn: conn, opts: o, heard: heard, max: maxMessage,
 		frames: make(chan Frame, o.FrameBuffer),
 		queue:  make(chan []byte, o.SendFrames),
 		quit:   make(chan struct{}),
@@ -77,7 +84,7 @@ func newSocket(conn *websocket.Conn, heard *clock, o SocketOptions) *Socket {
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	heard.tick()
 	s.running.Store(3)
-	for _, run := range []func(){s.read, s.write, s.ping} {
+	for _, run := range []func(){s.readAll, s.writeAll, s.pingAll} {
 		go func() {
 			defer s.leave()
 			run()
@@ -124,9 +131,14 @@ func (s *Socket) Send(msg []byte) error {
 }
 
 func (s *Socket) overflow() error {
-	s.fail(health.CauseTimeout, ErrOverflow)
-	s.cancel()
+	s.abort(health.CauseTimeout, ErrOverflow)
 	return ErrOverflow
+}
+
+// abort ends the connection for a fault of the relay.
+func (s *Socket) abort(c health.Cause, err error) {
+	s.fail(c, err)
+	s.cancel()
 }
 
 // Close ends the connection, politely for at most CloseWait, and waits for the goroutines.
@@ -160,15 +172,11 @@ func (s *Socket) leave() {
 	close(s.done)
 }
 
-func (s *Socket) read() {
+func (s *Socket) readAll() {
 	defer close(s.frames)
 	var buf bytes.Buffer
 	for {
-		_, r, err := s.conn.Reader(s.ctx)
-		if err == nil {
-			buf.Reset()
-			_, err = buf.ReadFrom(r)
-		}
+		large, err := s.next(&buf)
 		if err != nil {
 			// A connection that we closed tells the reader nothing: whoever closed it knows why.
 			if s.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
@@ -177,9 +185,15 @@ func (s *Socket) read() {
 			}
 			return
 		}
+		n := s.read.Add(1) // before the tick, see heardAfter
 		s.heard.tick()
-		f := SplitFrame(bytes.Clone(buf.Bytes()))
-		f.At = s.heard.last()
+		var f Frame
+		if large {
+			f = largeFrame(buf.Bytes())
+		} else {
+			f = SplitFrame(bytes.Clone(buf.Bytes()))
+		}
+		f.At, f.n = s.heard.last(), n
 		if !s.hand(f) {
 			return
 		}
@@ -187,6 +201,29 @@ func (s *Socket) read() {
 			buf = bytes.Buffer{} // one large message does not stay for the life of the connection
 		}
 	}
+}
+
+// next reads one message. Of one that is too large it keeps the beginning: a single such event must not end the
+// connection again and again.
+func (s *Socket) next(buf *bytes.Buffer) (large bool, err error) {
+	_, r, err := s.conn.Reader(s.ctx)
+	if err != nil {
+		return false, err
+	}
+	buf.Reset()
+	n, err := buf.ReadFrom(io.LimitReader(r, s.max+1))
+	if err != nil || n <= s.max {
+		return false, err
+	}
+	_, err = io.Copy(io.Discard, r)
+	return true, err
+}
+
+// heardAfter is the moment of the last frame, ping or pong, when the n-th frame is the last one: nothing is on its way to the
+// consumer then that arrived before it.
+func (s *Socket) heardAfter(n uint64) (time.Time, bool) {
+	at := s.heard.last()
+	return at, s.read.Load() == n
 }
 
 // hand waits for the consumer, and tells the pinger so: while the reader waits it sees no pong.
@@ -209,7 +246,7 @@ func (s *Socket) hand(f Frame) bool {
 	}
 }
 
-func (s *Socket) write() {
+func (s *Socket) writeAll() {
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -240,7 +277,7 @@ func (s *Socket) writeFailed(err error) {
 	s.fail(cause(err), fmt.Errorf("write: %w", err))
 }
 
-func (s *Socket) ping() {
+func (s *Socket) pingAll() {
 	tick := time.NewTicker(s.opts.PingEvery)
 	defer tick.Stop()
 	for {

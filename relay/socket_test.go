@@ -49,7 +49,7 @@ func TestSocketAsksAndHears(t *testing.T) {
 		r := relaytest.Start(t, relaytest.Options{Events: notes, Challenge: "say this"})
 		s := mustDial(t, testDialer(r, func(o *DialerOptions) { o.UserAgent = UserAgent("1.0", "mailto:a@b") }))
 
-		require.Equal(t, Frame{Kind: FrameAuth, Text: "say this"}, stripped(<-s.Frames()))
+		require.Equal(t, Frame{Kind: FrameAuth, Text: "say this", n: 1}, stripped(<-s.Frames()))
 		send(t, s, `odd "id"\`, nostr.Filter{Kinds: []int{1}})
 		for _, n := range notes {
 			f := <-s.Frames()
@@ -57,7 +57,7 @@ func TestSocketAsksAndHears(t *testing.T) {
 			require.Equal(t, `odd "id"\`, f.Sub)
 			require.Contains(t, string(f.Event), n.ID)
 		}
-		require.Equal(t, Frame{Kind: FrameEOSE, Sub: `odd "id"\`}, stripped(<-s.Frames()))
+		require.Equal(t, Frame{Kind: FrameEOSE, Sub: `odd "id"\`, n: 5}, stripped(<-s.Frames()))
 
 		live := relaytest.Event(1, 1, 2000, "live")
 		r.Publish(live)
@@ -136,9 +136,10 @@ func TestSocketEnds(t *testing.T) {
 			cause: health.CauseLost,
 		},
 		{
-			name:  "message too large",
-			opts:  func(o *DialerOptions) { o.MessageBytes = 1000 },
-			act:   func(r *relaytest.Relay, _ *Socket) { r.Broadcast(`["NOTICE","` + strings.Repeat("x", 1000) + `"]`) },
+			name: "message far too large",
+			act: func(r *relaytest.Relay, _ *Socket) {
+				r.Broadcast(`["NOTICE","` + strings.Repeat("x", hardLimit) + `"]`)
+			},
 			cause: health.CauseProtocol,
 		},
 		{
@@ -171,6 +172,24 @@ func TestSocketEnds(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestLargeMessagesAreLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relaytest.Start(t, relaytest.Options{})
+		s := mustDial(t, testDialer(r, func(o *DialerOptions) { o.MessageBytes = 1000 }))
+		synctest.Wait()
+		fits := `["NOTICE","` + strings.Repeat("x", 1000-len(`["NOTICE",""]`)) + `"]`
+		r.Broadcast(fits)
+		r.Broadcast(fits + " ")
+		r.Broadcast(`["EVENT" , "h1-1",{"content":"` + strings.Repeat("x", 300_000) + `"}]`)
+		r.Broadcast(`["NOTICE","still here"]`)
+
+		require.Equal(t, FrameNotice, (<-s.Frames()).Kind)
+		require.Equal(t, Frame{Kind: Broken, Err: errLarge, n: 2}, stripped(<-s.Frames()))
+		require.Equal(t, Frame{Kind: Broken, Err: errLarge, Sub: "h1-1", n: 3}, stripped(<-s.Frames()))
+		require.Equal(t, "still here", (<-s.Frames()).Text)
+	})
 }
 
 func TestPingSparesABusyConsumer(t *testing.T) {
