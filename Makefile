@@ -18,8 +18,9 @@ TOOLS            := $(CURDIR)/bin/tools
 # The pinned version wins over whatever the system has; findings differ between versions.
 GOLANGCI         := $(firstword $(wildcard $(TOOLS)/golangci-lint) $(shell command -v golangci-lint))
 
-# By -ldflags and not by the toolchain's own stamp: that one is missing under GOFLAGS=-buildvcs=false.
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# By -ldflags, because the toolchain's own stamp is missing under GOFLAGS=-buildvcs=false. Outside a clone it is
+# empty, and the stamp counts.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
 .PHONY: help
