@@ -1,0 +1,377 @@
+package relay
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+	"github.com/nbd-wtf/go-nostr/nip19"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+const ourDomain = "git.example.com"
+
+var benchStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// bench drives a core by hand: it carries out nothing but what a test says, and checks signatures as true.
+type bench struct {
+	t       *testing.T
+	c       *core
+	ledger  *memLedger
+	now     time.Time
+	names   map[event.ID]string
+	checks  []*event.Event // asked for, not answered
+	byHand  bool           // checks are answered by the test
+	sent    []string
+	reports []Report
+	grants  int
+	reads   [][]event.ID
+	lookups []event.Ref
+	frozen  bool // reads of the store are answered by the test
+}
+
+// newBench gives a core whose own relay is up and whose first picture is complete.
+func newBench(t *testing.T, change ...func(*PublisherOptions)) *bench {
+	b := newRawBench(t, change...)
+	b.c.ownUp(b.now, 0)
+	b.c.observed(b.now, Observed{Loaded: true})
+	b.settle()
+	return b
+}
+
+func newRawBench(t *testing.T, change ...func(*PublisherOptions)) *bench {
+	b := &bench{t: t, ledger: newMemLedger(), now: benchStart, names: make(map[event.ID]string)}
+	o := PublisherOptions{Ledger: b.ledger, Rules: nip34.Rules{Domains: []string{ourDomain}}}
+	for _, f := range change {
+		f(&o)
+	}
+	b.c = newCore(o)
+	return b
+}
+
+// settle takes the actions and answers those that the test does not answer itself.
+func (b *bench) settle() {
+	b.t.Helper()
+	for acts := b.c.take(); len(acts) > 0; acts = b.c.take() {
+		for _, a := range acts {
+			switch a := a.(type) {
+			case verify:
+				if b.byHand {
+					b.checks = append(b.checks, a.event)
+				} else {
+					b.c.verified(b.now, a.event, true)
+				}
+			case publish:
+				b.sent = append(b.sent, b.nameIn(a.msg))
+			case tell:
+				b.reports = append(b.reports, a.report)
+			case grant:
+				b.grants++
+				a.to <- struct{}{}
+			case readWaiting:
+				b.reads = append(b.reads, a.ids)
+				if !b.frozen {
+					b.answerRead()
+				}
+			case readIrrelevant:
+				b.lookups = append(b.lookups, a.ref)
+				if !b.frozen {
+					b.answerLookup()
+				}
+			}
+		}
+	}
+}
+
+func (b *bench) answerRead() {
+	ids := b.reads[len(b.reads)-1]
+	rows, err := b.ledger.WaitingEvents(b.t.Context(), ids)
+	b.c.read(b.now, ids, rows, err)
+}
+
+func (b *bench) answerLookup() {
+	ref := b.lookups[len(b.lookups)-1]
+	ids, err := b.ledger.IrrelevantAddressed(b.t.Context(), ref.PubKey, ref.D)
+	b.c.found(b.now, ids, err)
+}
+
+func (b *bench) nameIn(msg []byte) string {
+	for id, name := range b.names {
+		if strings.Contains(string(msg), `"id":"`+id.String()+`"`) {
+			return name
+		}
+	}
+	b.t.Fatalf("sent without a name: %s", msg)
+	return ""
+}
+
+// historic delivers events as batch 1 of connection 1.
+func (b *bench) historic(events ...*event.Event) {
+	b.t.Helper()
+	b.from(1, 1, events...)
+}
+
+// live delivers events as live ones of connection 1.
+func (b *bench) live(events ...*event.Event) {
+	b.t.Helper()
+	b.from(1, 0, events...)
+}
+
+func (b *bench) from(conn ConnID, batch BatchID, events ...*event.Event) {
+	b.t.Helper()
+	for _, e := range events {
+		b.name(e)
+		b.c.deliver(b.now, Delivery{
+			Conn: conn, Source: relayurl.URL(fmt.Sprintf("wss://relay%d.example", conn)), Batch: batch, Mode: modeOf(batch),
+			Event: e, At: b.now,
+		})
+		b.settle()
+	}
+}
+
+func modeOf(batch BatchID) Mode {
+	if batch == 0 {
+		return Live
+	}
+	return Historic
+}
+
+// name gives an event the name that tests know it by: its content.
+func (b *bench) name(e *event.Event) { b.names[e.ID] = e.Content }
+
+// mark ends a page, or with final a batch.
+func (b *bench) mark(conn ConnID, batch BatchID, final bool) {
+	b.t.Helper()
+	b.c.mark(b.now, Mark{Conn: conn, Batch: batch, Final: final, Stamp: b.now})
+	b.settle()
+}
+
+// ok answers OK true.
+func (b *bench) ok(events ...*event.Event) {
+	b.t.Helper()
+	for _, e := range events {
+		b.answer(e, true, "")
+	}
+}
+
+func (b *bench) no(e *event.Event, reason string) {
+	b.t.Helper()
+	b.answer(e, false, reason)
+}
+
+func (b *bench) answer(e *event.Event, ok bool, reason string) {
+	b.t.Helper()
+	b.c.answered(b.now, e.ID, ok, reason)
+	b.settle()
+}
+
+// checked answers the oldest open check of a signature.
+func (b *bench) checked(ok bool) {
+	b.t.Helper()
+	require.NotEmpty(b.t, b.checks)
+	e := b.checks[0]
+	b.checks = b.checks[1:]
+	b.c.verified(b.now, e, ok)
+	b.settle()
+}
+
+func (b *bench) observe(o Observed) {
+	b.t.Helper()
+	b.c.observed(b.now, o)
+	b.settle()
+}
+
+// wait lets time pass, and ticks whenever the core wants it.
+func (b *bench) wait(d time.Duration) {
+	b.t.Helper()
+	end := b.now.Add(d)
+	for n := 0; ; n++ {
+		require.Less(b.t, n, 100_000, "the core wants to be called all the time")
+		at := b.c.next()
+		if at.IsZero() || at.After(end) {
+			break
+		}
+		if at.After(b.now) {
+			b.now = at
+		}
+		b.c.tick(b.now)
+		b.settle()
+	}
+	b.now = end
+	b.c.tick(b.now)
+	b.settle()
+}
+
+func (b *bench) down() {
+	b.t.Helper()
+	b.c.ownDown(b.now, fmt.Errorf("cut"))
+	b.settle()
+}
+
+func (b *bench) up() {
+	b.t.Helper()
+	b.c.ownUp(b.now, 0)
+	b.settle()
+}
+
+// out gives the names of what was sent since the last call.
+func (b *bench) out() []string {
+	sent := b.sent
+	b.sent = nil
+	return sent
+}
+
+// heard gives the reports since the last call.
+func (b *bench) heard() []Report {
+	reports := b.reports
+	b.reports = nil
+	return reports
+}
+
+func (b *bench) is(want Disposition, events ...*event.Event) {
+	b.t.Helper()
+	for _, e := range events {
+		require.Equal(b.t, want.String(), b.ledger.disposition(e.ID).String(), e.Content)
+		require.Equal(b.t, want.String(), b.c.known[e.ID].String(), "%s in memory", e.Content)
+	}
+}
+
+// nothingOpen checks that all places are free and all indexes empty.
+func (b *bench) nothingOpen() {
+	b.t.Helper()
+	c := b.c
+	require.Empty(b.t, c.works)
+	require.Zero(b.t, c.queue.Len())
+	require.Empty(b.t, c.versions)
+	require.Empty(b.t, c.repos)
+	require.Empty(b.t, c.link.flights)
+	require.Zero(b.t, c.link.bytes)
+	require.Zero(b.t, c.bytes)
+	require.Zero(b.t, c.live)
+	require.Zero(b.t, c.woken)
+	reserved := 0
+	for _, n := range c.credit.reserved {
+		reserved += n
+	}
+	require.Equal(b.t, reserved, c.credit.used, "places in the historic queue")
+}
+
+func testKey(n int) event.PubKey {
+	pk, err := event.ParsePubKey(fmt.Sprintf("%064x", n+0xabc0))
+	if err != nil {
+		panic(err)
+	}
+	return pk
+}
+
+// ev makes an event without a signature. Its content is its name.
+func ev(name string, kind, key int, createdAt time.Time, tags ...nostr.Tag) *event.Event {
+	n := nostr.Event{
+		Kind: kind, PubKey: testKey(key).String(), CreatedAt: nostr.Timestamp(createdAt.Unix()), Content: name, Tags: tags,
+		Sig: strings.Repeat("00", 64),
+	}
+	n.ID = n.GetID()
+	e, err := event.Wrap(n)
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// repo makes an announcement that lists us.
+func repo(name string, key int, d string, createdAt time.Time, maintainers ...int) *event.Event {
+	npub, err := nip19.EncodePublicKey(testKey(key).String())
+	if err != nil {
+		panic(err)
+	}
+	return ev(name, event.KindAnnouncement, key, createdAt, append(elsewhere(d, maintainers),
+		nostr.Tag{"clone", "https://" + ourDomain + "/" + npub + "/" + d + ".git"},
+		nostr.Tag{"relays", "wss://" + ourDomain})...)
+}
+
+// foreign makes an announcement that does not list us.
+func foreign(name string, key int, d string, createdAt time.Time, maintainers ...int) *event.Event {
+	return ev(name, event.KindAnnouncement, key, createdAt, elsewhere(d, maintainers)...)
+}
+
+func elsewhere(d string, maintainers []int) []nostr.Tag {
+	tags := []nostr.Tag{{"d", d}, {"relays", "wss://elsewhere.example"}}
+	if len(maintainers) > 0 {
+		tag := nostr.Tag{"maintainers"}
+		for _, m := range maintainers {
+			tag = append(tag, testKey(m).String())
+		}
+		tags = append(tags, tag)
+	}
+	return tags
+}
+
+func state(name string, key int, d string, createdAt time.Time) *event.Event {
+	return ev(name, event.KindState, key, createdAt, nostr.Tag{"d", d})
+}
+
+func issue(name string, key int, repoKey int, d string) *event.Event {
+	return ev(name, event.KindIssue, key, benchStart, toRepo(repoKey, d))
+}
+
+func comment(name string, key int, on *event.Event) *event.Event {
+	return ev(name, event.KindComment, key, benchStart, to(on))
+}
+
+func to(e *event.Event) nostr.Tag { return nostr.Tag{"e", e.ID.String()} }
+
+func toRepo(key int, d string) nostr.Tag {
+	return nostr.Tag{"a", event.RepoRef(testKey(key), d).String()}
+}
+
+// announced is what selfsub makes of an announcement on the own relay.
+func announced(events ...*event.Event) Observed {
+	var o Observed
+	for _, e := range events {
+		a, err := nip34.ParseAnnouncement(e)
+		if err != nil {
+			panic(err)
+		}
+		o.Announcements = append(o.Announcements, a)
+	}
+	return o
+}
+
+func settledOf(reports []Report) []Settled {
+	var out []Settled
+	for _, r := range reports {
+		if s, ok := r.(Settled); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func names(n int, prefix string) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s%d", prefix, i)
+	}
+	return out
+}
+
+func reversed[T any](s []T) []T {
+	out := slices.Clone(s)
+	slices.Reverse(out)
+	return out
+}
+
+func idsOf(events ...*event.Event) []event.ID {
+	var ids []event.ID
+	for _, e := range events {
+		ids = append(ids, e.ID)
+	}
+	return ids
+}

@@ -1,0 +1,124 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// memLedger is a Ledger in memory.
+type memLedger struct {
+	mu      sync.Mutex
+	seq     Seq
+	entries map[event.ID]Entry
+	waiting map[event.ID]Waiting
+	asked   []event.Ref // of IrrelevantAddressed
+	broken  bool        // reads fail
+}
+
+func newMemLedger() *memLedger {
+	return &memLedger{entries: make(map[event.ID]Entry), waiting: make(map[event.ID]Waiting)}
+}
+
+var (
+	_              Ledger = (*memLedger)(nil)
+	errStoreBroken        = errors.New("store is broken")
+)
+
+func (l *memLedger) row(f func()) Seq {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+	l.seq++
+	return l.seq
+}
+
+func (l *memLedger) Record(e Entry) Seq { return l.row(func() { l.entries[e.Event.ID] = e }) }
+
+func (l *memLedger) Park(w Waiting) Seq { return l.row(func() { l.waiting[w.ID] = w }) }
+
+func (l *memLedger) Unpark(id event.ID) Seq { return l.row(func() { delete(l.waiting, id) }) }
+
+func (l *memLedger) Forget(ids []event.ID) Seq {
+	return l.row(func() {
+		for _, id := range ids {
+			delete(l.entries, id)
+		}
+	})
+}
+
+func (l *memLedger) LoadKnown(_ context.Context, yield func(event.ID, Disposition)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken {
+		return errStoreBroken
+	}
+	for id, e := range l.entries {
+		yield(id, e.Disposition)
+	}
+	return nil
+}
+
+func (l *memLedger) LoadWaiting(_ context.Context, yield func(Waiting)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken {
+		return errStoreBroken
+	}
+	for _, w := range l.waiting {
+		w.Event = nil
+		yield(w)
+	}
+	return nil
+}
+
+func (l *memLedger) WaitingEvents(_ context.Context, ids []event.ID) ([]Waiting, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken {
+		return nil, errStoreBroken
+	}
+	var out []Waiting
+	for _, id := range ids {
+		if w, ok := l.waiting[id]; ok {
+			out = append(out, w)
+		}
+	}
+	return out, nil
+}
+
+func (l *memLedger) IrrelevantAddressed(_ context.Context, pk event.PubKey, d string) ([]event.ID, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken {
+		return nil, errStoreBroken
+	}
+	l.asked = append(l.asked, event.RepoRef(pk, d))
+	var ids []event.ID
+	for id, e := range l.entries {
+		if e.Disposition == Irrelevant && addressed(e.Event.Kind) && e.Event.PubKey == pk && e.Event.D() == d {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, func(a, b event.ID) int { return slices.Compare(a[:], b[:]) })
+	return ids, nil
+}
+
+// disposition of an id, Parked when it waits.
+func (l *memLedger) disposition(id event.ID) Disposition {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.waiting[id]; ok {
+		return Parked
+	}
+	return l.entries[id].Disposition
+}
+
+func (l *memLedger) fail(broken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = broken
+}

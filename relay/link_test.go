@@ -1,0 +1,182 @@
+package relay
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// inFlight gives a bench with three issues in flight, two waiting for the window, and a comment on the first.
+func inFlight(t *testing.T) (*bench, []*event.Event, *event.Event) {
+	b := newBench(t, func(o *PublisherOptions) { o.Window = 3 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	var e []*event.Event
+	for _, name := range names(5, "i") {
+		e = append(e, issue(name, 2, 1, "x"))
+	}
+	c := comment("c", 3, e[0])
+	b.historic(e...)
+	b.historic(c)
+	b.mark(1, 1, true)
+	require.Equal(t, []string{"i0", "i1", "i2"}, b.out())
+	return b, e, c
+}
+
+func TestAfterALostConnectionTheUnansweredGoOneAtATime(t *testing.T) {
+	b, e, c := inFlight(t)
+	b.ok(e[1])
+	require.Equal(t, []string{"i3"}, b.out())
+	b.down()
+	b.live(issue("live", 2, 1, "x"))
+	require.Empty(t, b.out())
+	b.up()
+	require.Equal(t, []string{"i0"}, b.out())
+	b.ok(e[0])
+	require.Equal(t, []string{"i2"}, b.out(), "a live event and a comment that is ready wait")
+	b.no(e[2], "blocked: no")
+	require.Equal(t, []string{"i3"}, b.out())
+	b.ok(e[3])
+	require.Equal(t, []string{"live", "i4", "c"}, b.out())
+	b.ok(e[4], c)
+	b.is(Rejected, e[2])
+	b.is(Stored, e[0], e[1], e[3], e[4], c)
+	require.Len(t, settledOf(b.heard()), 1)
+}
+
+func TestEventThatLosesTheConnectionTwiceAloneIsRejected(t *testing.T) {
+	b, e, c := inFlight(t)
+	for range 2 {
+		b.down()
+		b.up()
+		require.Equal(t, []string{"i0"}, b.out())
+	}
+	b.down()
+	b.is(Rejected, e[0])
+	require.Equal(t, "lost the connection twice: cut", b.ledger.entries[e[0].ID].Reason)
+	b.is(Parked, c)
+	b.up()
+	require.Equal(t, []string{"i1"}, b.out())
+	b.ok(e[1])
+	require.Equal(t, []string{"i2"}, b.out())
+	b.ok(e[2])
+	require.Equal(t, []string{"i3", "i4"}, b.out())
+	b.ok(e[3], e[4])
+	b.nothingOpen()
+}
+
+func TestOwnRelayAwayKeepsTheQueue(t *testing.T) {
+	b := newRawBench(t)
+	b.observe(Observed{Loaded: true})
+	a := repo("a", 1, "x", benchStart)
+	b.historic(a)
+	b.mark(1, 1, true)
+	b.wait(48 * time.Hour)
+	require.Empty(t, settledOf(b.heard()))
+	require.Empty(t, b.ledger.waiting)
+	b.up()
+	b.ok(a)
+	require.Equal(t, []string{"a"}, b.out())
+	require.Len(t, settledOf(b.heard()), 1)
+}
+
+func TestNoAnswerInTimeIsTransient(t *testing.T) {
+	t.Run("a silent relay", func(t *testing.T) {
+		b, _, _ := inFlight(t)
+		b.wait(time.Minute - time.Second)
+		require.Len(t, b.c.link.flights, 3)
+		b.wait(time.Second)
+		require.Equal(t, []string{"i3", "i4"}, b.out(), "the others wait a second")
+		b.wait(time.Second)
+		require.Equal(t, []string{"i0"}, b.out())
+	})
+	t.Run("a slow relay that answers in order gets time", func(t *testing.T) {
+		b, e, c := inFlight(t)
+		for i := range e {
+			b.wait(40 * time.Second)
+			b.ok(e[i])
+		}
+		b.wait(30 * time.Second)
+		b.ok(c)
+		require.Equal(t, []string{"i3", "i4", "c"}, b.out(), "nothing was sent twice")
+		b.nothingOpen()
+	})
+	t.Run("what others have overtaken gets none", func(t *testing.T) {
+		b, e, _ := inFlight(t)
+		b.wait(50 * time.Second)
+		b.ok(e[1], e[2])
+		b.out()
+		b.wait(12 * time.Second)
+		require.Equal(t, []string{"i0"}, b.out())
+	})
+	t.Run("a late answer counts", func(t *testing.T) {
+		b, e, c := inFlight(t)
+		b.wait(time.Minute)
+		b.out()
+		b.no(e[1], "error: not final")
+		b.ok(e[0])
+		b.is(Stored, e[0])
+		b.ok(e[3])
+		require.Contains(t, b.out(), "c")
+		b.ok(e[4], c)
+		b.wait(time.Second)
+		require.Equal(t, []string{"i1", "i2"}, b.out())
+		b.ok(e[1], e[2])
+		b.nothingOpen()
+	})
+}
+
+func TestOwnRelayThatWantsALoginIsProbed(t *testing.T) {
+	b, e, _ := inFlight(t)
+	for _, i := range e[:3] {
+		b.no(i, "auth-required: you must auth")
+	}
+	require.Empty(t, b.out())
+	require.Equal(t, "auth-required: you must auth", b.c.link.halted)
+	for _, minutes := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		b.wait(minutes*time.Minute - time.Second)
+		require.Empty(t, b.out())
+		b.wait(time.Second)
+		require.Equal(t, []string{"i0"}, b.out(), "one probe")
+		b.no(e[0], "auth-required: you must auth")
+	}
+	require.Empty(t, b.ledger.entries)
+	b.wait(time.Hour)
+	b.ok(e[0])
+	require.Empty(t, b.c.link.halted)
+	require.Equal(t, []string{"i0", "i1", "i2", "i3"}, b.out(), "three are in flight again")
+
+	b.no(e[1], "auth-required: you must auth")
+	b.down()
+	b.up()
+	require.Empty(t, b.c.link.halted, "a new connection is a new chance")
+	require.Equal(t, []string{"i2"}, b.out())
+}
+
+func TestRateLimitSlowsDownAndKeepsTheEvent(t *testing.T) {
+	b, e, _ := inFlight(t)
+	b.no(e[0], "rate-limited: slow down, please")
+	rate := b.c.link.pace.rate
+	require.InDelta(t, 0.5, rate, 1e-9)
+	b.no(e[1], "rate-limited: slow down, please")
+	b.no(e[2], "rate-limited: slow down, please")
+	require.InDelta(t, rate, b.c.link.pace.rate, 1e-9, "they were on their way already")
+	require.Empty(t, b.out())
+	require.Empty(t, b.ledger.entries)
+	b.wait(2 * time.Second)
+	require.Equal(t, []string{"i0"}, b.out())
+	b.no(e[0], "rate-limited: slow down, please")
+	require.InDelta(t, rate/2, b.c.link.pace.rate, 1e-9)
+	for n := 0; len(b.c.works) > 0; n++ {
+		require.Less(t, n, 20)
+		b.wait(4 * time.Second)
+		for id := range b.c.link.flights {
+			b.c.answered(b.now, id, true, "")
+			b.settle()
+		}
+	}
+	b.is(Stored, e...)
+	require.Greater(t, b.c.link.pace.rate, rate/2)
+}

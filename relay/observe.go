@@ -1,0 +1,230 @@
+package relay
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+)
+
+// Observed is what the own relay says it holds: the truth that scope rests on.
+type Observed struct {
+	Announcements []*nip34.Announcement // it has these, in scope or not
+	Gone          []event.Ref           // it has no announcement under these any more
+	Stored        []event.ID            // it has these, announcements or not
+	Loaded        bool                  // the first picture is complete with this
+}
+
+// observed takes facts of the own relay. Our own OKs have the same effect, at once.
+func (c *core) observed(now time.Time, o Observed) {
+	c.now = now
+	c.joined(c.scope.accept(o.Announcements, o.Gone))
+	for _, a := range o.Announcements {
+		c.lift(c.needs.refs[a.Ref])
+		c.seen(a.ID)
+	}
+	for _, id := range o.Stored {
+		c.seen(id)
+	}
+	if o.Loaded && !c.loaded {
+		c.loaded = true
+		for e := c.queue.Front(); e != nil; e = e.Next() {
+			if w := e.Value.(*work); w.stage == shelved {
+				c.again = append(c.again, w)
+			}
+		}
+	}
+	c.pump()
+}
+
+// seen notes that the own relay has an event. What is queued for it is not sent any more.
+func (c *core) seen(id event.ID) {
+	before := c.known[id]
+	c.know(id, Stored)
+	c.lift(c.needs.ids[id])
+	if w := c.works[id]; w != nil {
+		switch w.stage {
+		case waiting, ready, delayed, suspect:
+			c.conclude(w, Stored, "on the own relay")
+		}
+		return
+	}
+	if before == Parked {
+		if r := c.pool.rows[id]; r != nil {
+			c.pool.wake(r) // its row goes when it has been read, without being sent
+		}
+	}
+}
+
+// joined takes note of coordinates that belong to accepted repos from now on. What was parked for them is woken; their
+// announcements and states that were irrelevant are forgotten, so that they are new when they come again.
+func (c *core) joined(refs []event.Ref) {
+	for _, ref := range refs {
+		c.lift(c.needs.refs[ref])
+		c.lift(c.needs.refs[event.Ref{Kind: event.KindState, PubKey: ref.PubKey, D: ref.D}])
+	}
+	if c.outside > 0 {
+		c.lookups = append(c.lookups, refs...)
+	}
+}
+
+// lift tells events that something they need has been accepted: those in the pending table are woken, those in flight
+// remember it for the case that they are refused.
+func (c *core) lift(waiters map[event.ID]struct{}) {
+	for id := range waiters {
+		if w := c.works[id]; w != nil {
+			w.lifted = true
+		} else if r := c.pool.rows[id]; r != nil {
+			c.pool.wake(r)
+		}
+	}
+}
+
+func (c *core) wantsStore() bool {
+	return (!c.reading && len(c.pool.woken) > 0 && c.woken < maxWoken) || (!c.looking && len(c.lookups) > 0)
+}
+
+// askStore reads what is wanted of the store, one question of each sort at a time.
+func (c *core) askStore() {
+	if c.now.Before(c.readAt) {
+		return
+	}
+	if !c.reading && c.woken < maxWoken {
+		if ids := c.pool.takeWoken(readChunk); len(ids) > 0 {
+			c.reading = true
+			c.do(readWaiting{ids})
+		}
+	}
+	if !c.looking && len(c.lookups) > 0 {
+		c.looking = true
+		c.do(readIrrelevant{c.lookups[0]})
+	}
+}
+
+// read brings rows of the pending table. What was accepted while they were read is known by now, and judged by.
+func (c *core) read(now time.Time, ids []event.ID, rows []Waiting, err error) {
+	c.now = now
+	c.reading = false
+	defer c.pump()
+	if err != nil {
+		c.storeFailed("pending events cannot be read", err)
+		for _, id := range ids {
+			if r := c.pool.rows[id]; r != nil {
+				r.woken = false
+				c.pool.wake(r)
+			}
+		}
+		return
+	}
+	for _, p := range rows {
+		if r := c.pool.rows[p.ID]; r != nil && r.woken && p.Event != nil && c.works[p.ID] == nil {
+			c.revive(r, p)
+		}
+	}
+	for _, id := range ids {
+		if r := c.pool.rows[id]; r != nil && r.woken {
+			c.evict(r) // the store does not have it any more
+		}
+	}
+}
+
+// revive puts an event of the pending table into the queue, as a source of its own.
+func (c *core) revive(r *row, p Waiting) {
+	r.woken = false
+	w := &work{event: p.Event, mode: Historic, at: c.now, row: r, refs: p.Event.References(), stage: shelved}
+	if r.cause != CauseParent {
+		w.tries = r.tries
+	}
+	c.woken++
+	c.enter(w)
+	if c.loaded {
+		c.again = append(c.again, w)
+	}
+}
+
+// found brings the irrelevant events of a coordinate.
+func (c *core) found(now time.Time, ids []event.ID, err error) {
+	c.now = now
+	c.looking = false
+	defer c.pump()
+	if err != nil {
+		c.storeFailed("irrelevant events cannot be read", err)
+		return
+	}
+	c.lookups = c.lookups[1:]
+	var out []event.ID
+	for _, id := range ids {
+		if c.known[id] == Irrelevant {
+			out = append(out, id)
+		}
+	}
+	if len(out) > 0 {
+		c.forget(out...)
+	}
+}
+
+func (c *core) storeFailed(what string, err error) {
+	c.readAt = c.now.Add(storeRetry)
+	c.log.Warn("store cannot be read", zap.String("what", what), zap.Error(err))
+}
+
+// trim keeps the pending table within its bounds.
+func (c *core) trim() {
+	for r := c.pool.excess(c.now, &c.o); r != nil; r = c.pool.excess(c.now, &c.o) {
+		c.evict(r)
+	}
+}
+
+// evict gives a parked event up. It is not known any more, so a later pass fetches it again.
+func (c *core) evict(r *row) {
+	c.unpark(r)
+	if c.known[r.id] == Parked {
+		c.unknow(r.id)
+	}
+}
+
+// unpark takes a row off the pending table.
+func (c *core) unpark(r *row) {
+	if r.gone {
+		return
+	}
+	c.needs.remove(r.id, r.needs)
+	c.pool.remove(r)
+	c.seq = c.o.Ledger.Unpark(r.id)
+}
+
+// load fills a new core with what the store knows. A parked event whose need was met just before the last end is woken.
+func (c *core) load(known func(yield func(event.ID, Disposition)), rows []Waiting) {
+	known(func(id event.ID, d Disposition) {
+		c.know(id, d)
+		if d == Irrelevant {
+			if old, full := c.irrelevant.enter("", id); full {
+				c.forget(old)
+			}
+		}
+	})
+	c.pool.load(rows)
+	for _, p := range rows {
+		r := c.pool.rows[p.ID]
+		c.know(p.ID, Parked)
+		c.needs.add(r.id, r.needs)
+		if c.metBefore(r) {
+			c.pool.wake(r)
+		}
+	}
+}
+
+// metBefore reports rows that wait for nothing that is still to come.
+func (c *core) metBefore(r *row) bool {
+	if r.cause == CausePace || r.cause == CauseDown {
+		return true
+	}
+	for _, id := range r.needs.IDs {
+		if d := c.known[id]; d == Stored || d == Held {
+			return true
+		}
+	}
+	return false
+}

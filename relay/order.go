@@ -1,0 +1,184 @@
+package relay
+
+import (
+	"container/heap"
+	"slices"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+)
+
+// ruling is what is to be done now with a verified event.
+type ruling uint8
+
+const (
+	rulePublish  ruling = iota
+	ruleWait            // for the outcome of another event
+	ruleHave            // the own relay has it already
+	ruleObsolete        // a newer version is accepted
+	ruleForeign         // outside our scope
+	ruleOrphan          // what it references is not known
+)
+
+// rule judges an event by what is known now. It is asked when an event is verified, when what it waited for has its
+// outcome, and once more at the door. The work that is to be waited for comes with ruleWait, a reason with the others.
+//
+// Waiting never goes in a circle: an announcement waits only for a newer version of itself; a state for a newer version of
+// itself and for announcements; anything else for announcements, states and for events whose ids it contains, and ids
+// are hashes.
+func (c *core) rule(w *work) (ruling, *work, string) {
+	if c.known[w.event.ID] == Stored {
+		return ruleHave, nil, "on the own relay"
+	}
+	switch w.event.Kind {
+	case event.KindAnnouncement:
+		return c.ruleAnnouncement(w)
+	case event.KindState:
+		return c.ruleState(w)
+	}
+	return c.ruleOther(w)
+}
+
+func (c *core) ruleAnnouncement(w *work) (ruling, *work, string) {
+	a, err := w.parsed()
+	if err != nil {
+		return ruleForeign, nil, err.Error()
+	}
+	if c.scope.obsolete(w.event) {
+		return ruleObsolete, nil, "a newer announcement is accepted"
+	}
+	if !c.scope.index.Accepts(a) {
+		return ruleForeign, nil, "announcement does not list us, and no accepted one names its author"
+	}
+	if newer := c.newer(w); newer != nil {
+		return ruleWait, newer, ""
+	}
+	return rulePublish, nil, ""
+}
+
+func (c *core) ruleState(w *work) (ruling, *work, string) {
+	if c.scope.obsolete(w.event) {
+		return ruleObsolete, nil, "a newer state is accepted"
+	}
+	d := w.event.D()
+	if !c.scope.index.AcceptsState(w.event.PubKey, d) {
+		// Any of them may be what makes its author a maintainer, through however many hands.
+		if open := c.repos[d]; len(open) > 0 {
+			return ruleWait, open[0], ""
+		}
+		return ruleForeign, nil, "state of a repository that is not ours, or not by a maintainer"
+	}
+	if open := c.versions[event.RepoRef(w.event.PubKey, d)]; len(open) > 0 {
+		return ruleWait, open[0], ""
+	}
+	if newer := c.newer(w); newer != nil {
+		return ruleWait, newer, ""
+	}
+	return rulePublish, nil, ""
+}
+
+func (c *core) ruleOther(w *work) (ruling, *work, string) {
+	if len(w.refs.IDs) == 0 && len(w.refs.Refs) == 0 {
+		return ruleForeign, nil, "references nothing"
+	}
+	inScope := c.scope.covers(w.refs.Refs)
+	for _, id := range w.refs.IDs {
+		if open := c.works[id]; open != nil {
+			return ruleWait, open, ""
+		}
+		inScope = inScope || c.known[id] == Stored || c.known[id] == Held
+	}
+	for _, ref := range w.refs.Refs {
+		// Only coordinates of these kinds are waited for: others could wait for each other.
+		if open := c.versions[ref]; len(open) > 0 {
+			return ruleWait, open[0], ""
+		}
+	}
+	if !inScope {
+		return ruleOrphan, nil, "references nothing that we know"
+	}
+	return rulePublish, nil, ""
+}
+
+// newer is an open work that would take the place of w. It goes first: once it is accepted, w is not published at all.
+func (c *core) newer(w *work) *work {
+	for _, o := range c.versions[w.event.Coordinate()] {
+		if o != w && o.stage != verifying && o.event.Supersedes(int64(w.event.CreatedAt), w.event.ID) {
+			return o
+		}
+	}
+	return nil
+}
+
+func (w *work) parsed() (*nip34.Announcement, error) {
+	if w.announcement == nil && w.readErr == nil {
+		w.announcement, w.readErr = nip34.ParseAnnouncement(w.event)
+	}
+	return w.announcement, w.readErr
+}
+
+// judge does what the ruling on a work says.
+func (c *core) judge(w *work) {
+	switch w.stage {
+	case verifying, ready, suspect, flying, done:
+		return
+	}
+	if r, on, reason := c.rule(w); !c.obey(w, r, on, reason) {
+		w.stage = ready
+		c.ready.push(w)
+	}
+}
+
+// obey carries a ruling out and reports whether that was all; false says that the event is to be published.
+func (c *core) obey(w *work, r ruling, on *work, reason string) bool {
+	switch r {
+	case rulePublish:
+		return false
+	case ruleWait:
+		w.stage = waiting
+		on.waiters = append(on.waiters, w)
+	case ruleHave:
+		c.conclude(w, Stored, reason)
+	case ruleObsolete:
+		c.conclude(w, Superseded, reason)
+	case ruleForeign:
+		c.conclude(w, Irrelevant, reason)
+	case ruleOrphan:
+		c.orphan(w, reason)
+	}
+	return true
+}
+
+// delay puts a work aside until w.due.
+func (c *core) delay(w *work) {
+	w.stage = delayed
+	heap.Push(&c.delayed, w)
+}
+
+func (c *core) popDelayed() {
+	w := heap.Pop(&c.delayed).(*work)
+	if w.stage == delayed && !w.due.After(c.now) {
+		c.again = append(c.again, w)
+	}
+}
+
+// withdraw takes an announcement or a state off the indexes of order.
+func (c *core) withdraw(w *work) {
+	if !addressed(w.event.Kind) {
+		return
+	}
+	ref := w.event.Coordinate()
+	without(c.versions, ref, w)
+	if ref.Kind == event.KindAnnouncement {
+		without(c.repos, ref.D, w)
+	}
+}
+
+func without[K comparable](m map[K][]*work, key K, w *work) {
+	rest := slices.DeleteFunc(m[key], func(o *work) bool { return o == w })
+	if len(rest) == 0 {
+		delete(m, key)
+		return
+	}
+	m[key] = rest
+}

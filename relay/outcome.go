@@ -1,0 +1,215 @@
+package relay
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+)
+
+// resolve does what an answer of the own relay asks for (DESIGN §6, Answers). The work is not in flight any more.
+func (c *core) resolve(w *work, answer class, reason string) {
+	switch answer {
+	case classStored:
+		c.stored(w)
+		c.conclude(w, Stored, reason)
+	case classDuplicate:
+		c.conclude(w, Stored, reason)
+	case classHeld:
+		c.conclude(w, Held, reason)
+	case classSuperseded:
+		c.conclude(w, Superseded, reason)
+	case classDeleted:
+		c.conclude(w, Tombstone, reason)
+	case classOwnLimit:
+		c.conclude(w, OwnLimit, reason)
+	case classPermanent:
+		c.conclude(w, Rejected, reason)
+	case classLimited:
+		c.limited(w, reason)
+	case classAuth:
+		c.unwelcome(w, reason)
+	case classMissing:
+		c.missing(w, reason)
+	case classNotNow:
+		c.notNow(w, reason)
+	case classTransient:
+		c.retry(w, reason)
+	case classUnknown:
+		if w.tries+1 >= maxTries {
+			c.conclude(w, Rejected, reason)
+			return
+		}
+		c.retry(w, reason)
+	}
+}
+
+// stored counts an event that the own relay did not have before.
+func (c *core) stored(w *work) {
+	c.o.Metrics.stored(w.mode)
+	for i, t := range w.joins {
+		if i == 0 {
+			t.stored++
+		}
+		if w.event.Kind == event.KindAnnouncement || event.IsRoot(w.event.Kind) {
+			t.learned = append(t.learned, w.event.ID)
+		}
+	}
+}
+
+// conclude ends a work with a row of the ledger.
+func (c *core) conclude(w *work, d Disposition, reason string) {
+	c.know(w.event.ID, d)
+	if d == Stored || d == Held {
+		c.accepted(w)
+	}
+	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now})
+	if d == Irrelevant {
+		if old, full := c.irrelevant.enter(w.source, w.event.ID); full && c.known[old] == Irrelevant {
+			c.forget(old)
+		}
+	}
+	if w.row != nil {
+		c.unpark(w.row)
+	}
+	c.close(w)
+}
+
+// park ends a work with a row of the pending table. The batch that brought it is settled by that.
+func (c *core) park(w *work, p Waiting) {
+	p.Event, p.ID, p.Source, p.Size, p.Tries, p.Since = w.event, w.event.ID, w.source, w.event.Size, w.tries, c.now
+	if w.row != nil && !w.row.gone {
+		p.Since = w.row.since
+		c.needs.remove(p.ID, w.row.needs)
+	}
+	c.seq = c.o.Ledger.Park(p)
+	c.know(p.ID, Parked)
+	r := c.pool.put(p)
+	c.needs.add(p.ID, r.needs)
+	c.close(w)
+	c.trim()
+}
+
+// orphan parks an event until something that it references is accepted. Judging and parking happen in one step, so
+// nothing can be accepted in between.
+func (c *core) orphan(w *work, reason string) {
+	if r := w.row; r != nil && !r.gone && r.cause == CauseParent {
+		c.needs.add(r.id, r.needs) // still the same row
+		c.close(w)
+		return
+	}
+	c.park(w, Waiting{Cause: CauseParent, Needs: w.needs(), Reason: reason})
+}
+
+// missing handles a refusal that something which the event references could lift. When that was accepted after the event was
+// sent, the refusal is out of date.
+func (c *core) missing(w *work, reason string) {
+	if w.lifted && w.tries+1 < maxTries {
+		w.tries++
+		w.stage = waiting
+		c.again = append(c.again, w)
+		return
+	}
+	c.park(w, Waiting{Cause: CauseParent, Needs: w.needs(), Reason: reason})
+}
+
+// notNow keeps an event that is dated ahead until its time.
+func (c *core) notNow(w *work, reason string) {
+	at := w.event.CreatedAt.Time()
+	if at.Sub(c.now) > maxFuture {
+		c.conclude(w, Rejected, fmt.Sprintf("dated more than 7 days ahead: %s", reason))
+		return
+	}
+	due := at.Add(-c.o.FutureSkew)
+	if soon := c.now.Add(futureMin); due.Before(soon) {
+		due = soon
+	}
+	w.tries++
+	c.park(w, Waiting{Cause: CauseFuture, Due: due, Reason: reason})
+}
+
+// retry tries again after a while: from the queue at first, then from the pending table.
+func (c *core) retry(w *work, reason string) {
+	w.tries++
+	if w.tries < maxTries {
+		w.due = c.now.Add(doubled(retryBase, w.tries-1, retryMax))
+		c.delay(w)
+		return
+	}
+	due := c.now.Add(doubled(parkedBase, w.tries-maxTries, parkedMax))
+	c.park(w, Waiting{Cause: CauseRetry, Due: due, Reason: reason})
+}
+
+// doubled is base * 2^n, at most limit.
+func doubled(base time.Duration, n int, limit time.Duration) time.Duration {
+	d := base
+	for ; n > 0 && d < limit; n-- {
+		d *= 2
+	}
+	return min(d, limit)
+}
+
+// accepted makes known that the own relay has an event: to scope, and to what waited for it.
+func (c *core) accepted(w *work) {
+	e := w.event
+	switch e.Kind {
+	case event.KindAnnouncement:
+		if a, err := w.parsed(); err == nil {
+			c.joined(c.scope.accept([]*nip34.Announcement{a}, nil))
+		}
+		c.lift(c.needs.refs[e.Coordinate()])
+	case event.KindState:
+		c.scope.renew(e.Coordinate(), version{int64(e.CreatedAt), e.ID})
+		c.lift(c.needs.refs[e.Coordinate()])
+	}
+	c.lift(c.needs.ids[e.ID])
+}
+
+// close ends a work: its places are free, its tallies count down, and what waited for it is judged again.
+func (c *core) close(w *work) {
+	w.stage = done
+	delete(c.works, w.event.ID)
+	c.queue.Remove(w.place)
+	c.bytes -= int64(w.event.Size)
+	c.withdraw(w)
+	if w.row != nil {
+		c.woken--
+	}
+	c.credit.free(w.spots.historic)
+	c.live -= w.spots.live
+	for _, t := range w.joins {
+		t.open--
+		t.seq = c.seq
+		c.report(t.series)
+	}
+	c.again = append(c.again, w.waiters...)
+	w.joins, w.waiters = nil, nil
+}
+
+// know sets what is known of an id.
+func (c *core) know(id event.ID, d Disposition) {
+	if c.known[id] == Irrelevant {
+		c.outside--
+	}
+	if d == Irrelevant {
+		c.outside++
+	}
+	c.known[id] = d
+}
+
+// unknow forgets what was known of an id.
+func (c *core) unknow(id event.ID) {
+	if c.known[id] == Irrelevant {
+		c.outside--
+	}
+	delete(c.known, id)
+}
+
+// forget takes ids out of the ledger, so that they are judged afresh when they come again.
+func (c *core) forget(ids ...event.ID) {
+	for _, id := range ids {
+		c.unknow(id)
+	}
+	c.seq = c.o.Ledger.Forget(ids)
+}

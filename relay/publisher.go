@@ -1,0 +1,121 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// Publisher is the one writer to the own relay and the Sink of all connections. Run owns everything in it: a goroutine that
+// takes what comes in one after the other, lets core decide, and carries out what core wants. It waits for nothing but
+// its inbox and the engine's promptness; signatures are checked, the store is read and the own relay is dialled by
+// helpers whose results come back as messages.
+//
+// What is published rests on scope, and scope on what the own relay says it holds: until Observed.Loaded events are
+// verified and queued, but neither judged nor sent (PublisherOptions.PublishAtOnce lifts that).
+type Publisher struct {
+	o     PublisherOptions
+	inbox chan input
+	ended chan struct{} // closed when Run has returned
+	state atomic.Pointer[OwnState]
+}
+
+// input is a message to the core, run by its owner.
+type input func(c *core, now time.Time)
+
+var _ Sink = (*Publisher)(nil)
+
+// NewPublisher makes a Publisher. Its methods may be called before Run; they wait for it when the inbox is full.
+func NewPublisher(o PublisherOptions) *Publisher {
+	p := &Publisher{o: o.withDefaults(), inbox: make(chan input, 256), ended: make(chan struct{})}
+	p.state.Store(&OwnState{})
+	return p
+}
+
+// Run loads what the store knows, keeps a connection to the own relay and publishes until ctx ends. Then it sends
+// nothing new, waits up to PublisherOptions.Drain for the answers that are due, and returns nil. What is queued then is dropped:
+// nothing that rests on it was reported as settled, so it is fetched again. The only error is that of the store at
+// the start. Run is called once.
+func (p *Publisher) Run(ctx context.Context) error {
+	defer close(p.ended)
+	c := newCore(p.o)
+	if err := p.load(ctx, c); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	l := newLoop(p, c)
+	l.run(ctx)
+	return nil
+}
+
+func (p *Publisher) load(ctx context.Context, c *core) error {
+	var rows []Waiting
+	if err := p.o.Ledger.LoadWaiting(ctx, func(w Waiting) { rows = append(rows, w) }); err != nil {
+		return fmt.Errorf("load pending events: %w", err)
+	}
+	var err error
+	c.load(func(yield func(event.ID, Disposition)) { err = p.o.Ledger.LoadKnown(ctx, yield) }, rows)
+	if err != nil {
+		return fmt.Errorf("load known events: %w", err)
+	}
+	return nil
+}
+
+// put hands a message to the loop, and drops it when that has ended.
+func (p *Publisher) put(in input) {
+	select {
+	case p.inbox <- in:
+	case <-p.ended:
+	}
+}
+
+// Reserve asks for room for n historic events; see Sink.
+func (p *Publisher) Reserve(id ConnID, n int, granted chan<- struct{}) {
+	p.put(func(c *core, now time.Time) { c.reserve(now, request{id, n, granted}) })
+}
+
+// Release gives back reserved room; see Sink.
+func (p *Publisher) Release(id ConnID, n int) {
+	p.put(func(c *core, now time.Time) { c.release(now, id, n) })
+}
+
+// Deliver hands over one event; see Sink.
+func (p *Publisher) Deliver(d Delivery) {
+	p.put(func(c *core, now time.Time) { c.deliver(now, d) })
+}
+
+// Mark follows the events that it counts; see Sink.
+func (p *Publisher) Mark(m Mark) {
+	p.put(func(c *core, now time.Time) { c.mark(now, m) })
+}
+
+// Gone ends a connection; see Sink.
+func (p *Publisher) Gone(id ConnID) {
+	p.put(func(c *core, now time.Time) { c.gone(now, id) })
+}
+
+// Observe hands over facts of the own relay. It may be called from any goroutine and waits for the loop at most.
+func (p *Publisher) Observe(o Observed) {
+	p.put(func(c *core, now time.Time) { c.observed(now, o) })
+}
+
+// OwnState is how the publisher stands with the own relay.
+type OwnState struct {
+	Up        bool
+	Since     time.Time // of Up or of its end, zero before the first
+	Err       string    // why it is not up; hostile text
+	Halted    string    // why it takes nothing from us, empty when it does; hostile text
+	Limited   bool      // its last answer was rate-limited
+	PerSecond float64   // the rate kept to, 0: none
+}
+
+// Ready reports whether events get through: the socket is open, and the last answer was neither auth nor limited.
+func (s OwnState) Ready() bool { return s.Up && s.Halted == "" && !s.Limited }
+
+// Own gives the newest state. It may be called from any goroutine.
+func (p *Publisher) Own() OwnState { return *p.state.Load() }

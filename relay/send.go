@@ -1,0 +1,173 @@
+package relay
+
+import (
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// sendNext sends one event, or finds that it is not to be sent; false says that nothing can be done now.
+func (c *core) sendNext() bool {
+	l := &c.link
+	if !c.loaded || !l.takes(c.now, &c.o) || l.pace.next(c.now).After(c.now) {
+		return false
+	}
+	w := c.nextToSend()
+	if w == nil {
+		return false
+	}
+	// At the door once more: something newer, or something that it references, may have come since it was ready.
+	alone := w.stage == suspect
+	if r, on, reason := c.rule(w); c.obey(w, r, on, reason) {
+		return true
+	}
+	msg, err := EncodeEvent(w.event.Event)
+	if err != nil {
+		c.conclude(w, Rejected, err.Error())
+		return true
+	}
+	if l.maxMessage > 0 && len(msg) > l.maxMessage {
+		c.conclude(w, OwnLimit, fmt.Sprintf("too large: a message of %d bytes, the own relay takes %d", len(msg), l.maxMessage))
+		return true
+	}
+	l.pace.take(c.now)
+	l.launch(c.now, w, c.o.AnswerWait)
+	w.alone = alone
+	c.needs.add(w.event.ID, w.needs())
+	c.do(publish{msg})
+	return true
+}
+
+func (c *core) nextToSend() *work {
+	for len(c.link.suspects) > 0 {
+		w := c.link.suspects[0]
+		c.link.suspects = c.link.suspects[1:]
+		if w.stage == suspect {
+			return w
+		}
+	}
+	return c.ready.pop()
+}
+
+// sendAt is when the next event may be sent, zero when that does not depend on the time.
+func (c *core) sendAt() time.Time {
+	l := &c.link
+	if !c.loaded || !l.up || l.draining || (c.ready.size == 0 && len(l.suspects) == 0) {
+		return time.Time{}
+	}
+	if l.halted != "" && len(l.flights) == 0 && c.now.Before(l.probeAt) {
+		return l.probeAt
+	}
+	if !l.takes(c.now, &c.o) {
+		return time.Time{} // an answer comes first
+	}
+	return l.pace.next(c.now)
+}
+
+// ownUp says that the socket to the own relay is open. maxMessage is what it states for one message, 0 when it does not.
+func (c *core) ownUp(now time.Time, maxMessage int) {
+	c.now = now
+	c.link.up, c.link.maxMessage, c.link.heardAt = true, maxMessage, now
+	c.link.resume() // a new connection may be welcome where the old one was not
+	c.pump()
+}
+
+// ownDown says that the socket has ended. What was in flight goes again, one at a time: one of them may be what the own
+// relay cannot stand.
+func (c *core) ownDown(now time.Time, why error) {
+	c.now = now
+	c.link.up = false
+	lost := c.link.lost()
+	for _, w := range lost {
+		alone := w.alone
+		c.land(w)
+		w.stage = suspect
+		if alone {
+			w.losses++
+		}
+	}
+	again := lost[:0:0]
+	for _, w := range lost {
+		if w.losses >= 2 {
+			c.conclude(w, Rejected, fmt.Sprintf("lost the connection twice: %v", why))
+			continue
+		}
+		again = append(again, w)
+	}
+	c.link.suspects = append(again, c.link.suspects...)
+	c.pump()
+}
+
+// drain ends sending; idle reports when nothing is in flight any more.
+func (c *core) drain() { c.link.draining = true }
+
+func (c *core) idle() bool { return len(c.link.flights) == 0 }
+
+// land takes a work out of flight and off the index of what could lift its refusal.
+func (c *core) land(w *work) {
+	c.link.land(w)
+	c.needs.remove(w.event.ID, w.needs())
+}
+
+// answered brings an OK of the own relay. One that comes too late still counts when it ends the matter.
+func (c *core) answered(now time.Time, id event.ID, ok bool, reason string) {
+	c.now = now
+	defer c.pump()
+	w := c.works[id]
+	if w == nil || w.order == 0 {
+		return
+	}
+	answer := classify(ok, reason)
+	if w.stage != flying && !answer.final() {
+		return
+	}
+	l := &c.link
+	l.heardAt, l.last = now, answer
+	l.overtook = max(l.overtook, w.order)
+	c.o.Metrics.answered(answer, now.Sub(w.at), w.row == nil)
+	if w.stage == flying {
+		c.land(w)
+	}
+	if l.halted != "" && answer != classAuth {
+		l.resume()
+	}
+	if answer != classLimited && answer != classAuth {
+		l.pace.accepted(now, w.order)
+	}
+	c.resolve(w, answer, reason)
+}
+
+// overdue gives up on answers that do not come.
+func (c *core) overdue() {
+	for _, w := range c.link.overdue(c.now, c.o.AnswerWait) {
+		c.land(w)
+		c.o.Metrics.unanswered()
+		c.retry(w, errNoAnswer.Error())
+	}
+}
+
+// limited slows down; the event stays.
+func (c *core) limited(w *work, reason string) {
+	l := &c.link
+	before := l.pace.rate
+	l.pace.limited(c.now, w.order, l.orders)
+	if l.pace.rate != before {
+		c.log.Warn("own relay limits the rate", zap.Float64("per_second", l.pace.rate), zap.String("reason", reason))
+	}
+	w.stage = ready
+	c.ready.push(w)
+}
+
+// unwelcome stops publishing until a probe gets through. What was on its way when publishing stopped says nothing new.
+func (c *core) unwelcome(w *work, reason string) {
+	l := &c.link
+	if l.halted == "" || w.order > l.haltedAt {
+		c.log.Warn("own relay wants a login, publishing stops", zap.String("reason", reason))
+		l.halt(c.now, reason)
+	}
+	w.stage = ready
+	c.ready.push(w)
+}

@@ -1,0 +1,66 @@
+package relay
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMarksSettleInOrderPerBatch(t *testing.T) {
+	b := newBench(t)
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	i, j, k := issue("i", 2, 1, "x"), issue("j", 2, 1, "x"), issue("k", 2, 1, "x")
+	page := []FilterEnd{{Until: 7}}
+	b.from(1, 1, i)
+	b.c.mark(b.now, Mark{Conn: 1, Batch: 1, Filters: page})
+	b.from(1, 1, j)
+	b.from(1, 2, k)
+	b.mark(1, 1, true)
+	b.mark(1, 2, true)
+	b.ok(k)
+	require.Equal(t, []Report{Settled{ID: 1, Batch: 2, At: b.now, Final: true, Learned: idsOf(k), New: 1, Seq: 1}}, b.heard(),
+		"another batch is not held up")
+	b.ok(j)
+	require.Empty(t, b.heard(), "the page before it is still open")
+	b.wait(time.Second)
+	b.ok(i)
+	require.Equal(t, []Report{
+		Settled{ID: 1, Batch: 1, At: b.now, Filters: page, Learned: idsOf(i), New: 1, Seq: 3},
+		Settled{ID: 1, Batch: 1, At: b.now, Final: true, Learned: idsOf(j), New: 1, Seq: 2},
+	}, b.heard())
+	require.Empty(t, b.c.tallies)
+}
+
+func TestMarkWithoutEventsSettlesAtOnce(t *testing.T) {
+	b := newBench(t)
+	b.c.mark(b.now, Mark{Conn: 1, Batch: 1, Final: true, Err: "closed"})
+	b.c.mark(b.now, Mark{Conn: 1, Stamp: b.now.Add(-time.Second)})
+	b.settle()
+	require.Equal(t, []Report{
+		Settled{ID: 1, Batch: 1, At: b.now, Final: true, Err: "closed"},
+		LiveSettled{ID: 1, At: b.now.Add(-time.Second)},
+	}, b.heard())
+}
+
+func TestSettledCountsAfterItsConnectionIsGone(t *testing.T) {
+	b := newBench(t)
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	i, j, k, l := issue("i", 2, 1, "x"), issue("j", 2, 1, "x"), issue("k", 2, 1, "x"), issue("l", 2, 1, "x")
+	b.from(1, 1, i)
+	b.mark(1, 1, false)
+	b.from(1, 1, j) // no mark follows it
+	b.from(1, 2, k)
+	b.mark(1, 2, true)
+	b.from(1, 0, l)
+	b.mark(1, 0, false)
+	b.c.gone(b.now, 1)
+	b.ok(i, j, k, l)
+	require.Equal(t, []Report{
+		Settled{ID: 1, Batch: 1, At: b.now, Learned: idsOf(i), New: 1, Seq: 1},
+		Settled{ID: 1, Batch: 2, At: b.now, Final: true, Learned: idsOf(k), New: 1, Seq: 3},
+		LiveSettled{ID: 1, At: b.now},
+	}, b.heard())
+	require.Empty(t, b.c.tallies)
+	b.nothingOpen()
+}

@@ -1,0 +1,91 @@
+package relay
+
+import (
+	"container/list"
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// work is one event between its arrival and its outcome. There is at most one per id.
+type work struct {
+	event  *event.Event
+	mode   Mode
+	source relayurl.URL // empty: it came back from the pending table
+	at     time.Time    // arrival
+	n      uint64       // order of arrival
+	stage  stage
+	place  *list.Element // in core.queue
+
+	joins  []*tally // who waits for the outcome; the first brought it
+	rivals []rival  // while verifying: the same id under another signature
+	spots  spots
+
+	refs         event.References // nil until verified
+	announcement *nip34.Announcement
+	readErr      error   // of reading the announcement
+	waiters      []*work // sent after this one has its outcome
+	row          *row    // its row of the pending table, nil when it has none
+
+	tries  int       // transient refusals
+	losses int       // connections lost while it was alone in flight
+	order  uint64    // number of its last sending, 0: never sent
+	sentAt time.Time // of its last sending
+	due    time.Time // stage delayed
+	alone  bool      // sent by itself because it was in flight when a connection was lost
+	lifted bool      // something it references was accepted while it was in flight
+}
+
+// rival is a delivery that carries another signature than the one being checked.
+type rival struct {
+	delivery Delivery
+	tally    *tally
+}
+
+// spots are the places in the queues that an event's deliveries take up until its outcome.
+type spots struct{ historic, live int }
+
+// stage says where an event stands.
+type stage uint8
+
+const (
+	verifying stage = iota
+	shelved         // verified before the first picture of the own relay was complete
+	waiting         // for the outcome of another event
+	ready
+	delayed // until due
+	suspect // in flight when a connection was lost, to be sent alone
+	flying
+	done
+)
+
+// outcomeClass orders what is ready: what others rest on first, deletions last (DESIGN §6).
+func (w *work) outcomeClass() int {
+	switch kind := w.event.Kind; {
+	case kind == event.KindAnnouncement:
+		return 0
+	case kind == event.KindState:
+		return 1
+	case event.IsRoot(kind):
+		return 2
+	case kind == event.KindDeletion, kind == event.KindVanish:
+		return 4
+	}
+	return 3
+}
+
+// addressed reports the kinds that scope knows by coordinate.
+func addressed(kind int) bool {
+	return kind == event.KindAnnouncement || kind == event.KindState
+}
+
+// needs is what could lift a refusal for a missing parent. An announcement or a state depends on the maintainer set that
+// its author's coordinate belongs to.
+func (w *work) needs() event.References {
+	if addressed(w.event.Kind) {
+		return event.References{Refs: []event.Ref{event.RepoRef(w.event.PubKey, w.event.D())}}
+	}
+	return w.refs
+}
