@@ -24,8 +24,9 @@ type client struct {
 	cancel context.CancelCauseFunc
 
 	orders      chan *order
-	inflight    atomic.Int64 // events taken and not answered
-	prompt      chan []byte  // answers and live events: who sends never waits
+	inflight    atomic.Int64  // events taken and not answered
+	quiet       chan struct{} // wakes the writer when it has become zero
+	prompt      chan []byte   // answers and live events: who sends never waits
 	promptBytes atomic.Int64
 	bulk        chan []byte // stored events: who sends waits
 	working     sync.WaitGroup
@@ -45,7 +46,7 @@ var (
 func newClient(s *Server, conn *websocket.Conn, host string) *client {
 	return &client{
 		srv: s, conn: conn, host: host,
-		orders: make(chan *order, ordersWait),
+		orders: make(chan *order, ordersWait), quiet: make(chan struct{}, 1),
 		prompt: make(chan []byte, promptFrames),
 		bulk:   make(chan []byte, bulkFrames),
 		subs:   map[string]context.CancelFunc{}, sessions: map[string]*session{}, proven: map[event.PubKey]bool{},
@@ -126,6 +127,7 @@ func (c *client) write() error {
 			}
 		case <-stop:
 			stop = nil
+		case <-c.quiet:
 		case <-c.ctx.Done():
 			return context.Cause(c.ctx)
 		}

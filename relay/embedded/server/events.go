@@ -74,10 +74,16 @@ func (c *client) submit() error {
 	return nil
 }
 
-// answer sends the OK. Only then does the event count as answered.
+// answer sends the OK. Only then does the event count as answered; the writer may have sent the OK before that, so it
+// is woken.
 func (c *client) answer(e *event.Event, a Answer) {
 	c.tell(okFrame(e.Event.ID, a.OK, a.Message))
-	c.inflight.Add(-1)
+	if c.inflight.Add(-1) == 0 {
+		select {
+		case c.quiet <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func parseReason(err error) string {
