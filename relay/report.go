@@ -63,11 +63,12 @@ type Closed struct {
 	Reason string // hostile text
 }
 
-// Limited says that the relay asked for less; Until is when it may be asked again.
+// Limited says that the relay asked for less.
 type Limited struct {
-	ID     ConnID
-	At     time.Time
-	Reason string
+	ID            ConnID
+	At            time.Time
+	Reason        string // hostile text
+	Subscriptions int    // evidence: no more than these may be open at a time; 0 when it is about the rate
 }
 
 // Conn is the generation that the report belongs to.

@@ -16,7 +16,8 @@ type conn struct {
 	relay  *Relay
 	id     int
 	ws     *websocket.Conn
-	out    *outbox
+	in     *queue // read, and not handled yet: pings are answered meanwhile
+	out    *queue
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -39,7 +40,7 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	ws.SetReadLimit(16 << 20)
-	c := &conn{relay: r, ws: ws, out: newOutbox(), subs: map[string][]nostr.Filter{}, dead: map[string]bool{}}
+	c := &conn{relay: r, ws: ws, in: newQueue(), out: newQueue(), subs: map[string][]nostr.Filter{}, dead: map[string]bool{}}
 	c.ctx, c.cancel = context.WithCancel(r.ctx)
 	r.mu.Lock()
 	r.nextID++
@@ -53,11 +54,8 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request) {
 	if challenge != "" {
 		c.say("AUTH", challenge)
 	}
-	c.wg.Add(1)
-	go func() {
-		defer c.wg.Done()
-		c.write()
-	}()
+	c.spawn(c.write)
+	c.spawn(c.work)
 	c.read()
 	r.mu.Lock()
 	delete(r.conns, c)
@@ -68,6 +66,7 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request) {
 
 func (c *conn) drop() {
 	c.cancel()
+	c.in.close()
 	c.out.close()
 	_ = c.ws.CloseNow()
 }
@@ -97,6 +96,16 @@ func (c *conn) read() {
 		}
 		_, msg, err := c.ws.Read(c.ctx)
 		if err != nil {
+			return
+		}
+		c.in.push(msg)
+	}
+}
+
+func (c *conn) work() {
+	for {
+		msg, ok := c.in.pop()
+		if !ok {
 			return
 		}
 		o := c.relay.script()

@@ -1,0 +1,413 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// ConnOptions configure a Conn. Zero values of numbers mean the defaults.
+type ConnOptions struct {
+	ID       ConnID
+	URL      relayurl.URL
+	Trust    Trust
+	Dialer   *Dialer
+	Sink     Sink
+	Reports  chan<- Report  // taken from promptly until Down
+	Commands <-chan Command // read once the connection is up
+
+	Limits        Limits        // assumed of a relay that states nothing; zero fields: AssumedLimits
+	MarkEvery     time.Duration // between live marks, 30 s
+	Grace         time.Duration // for events of a subscription that was closed, 30 s
+	RatePause     time.Duration // of historic work after a rate signal, 65 s
+	REQsPerMinute int           // 1200; halved on every rate signal down to 6
+	Events        event.Limits
+	Metrics       *Metrics    // nil: discarded
+	Log           *zap.Logger // nil: discarded
+}
+
+func (o ConnOptions) withDefaults() ConnOptions {
+	assumed := AssumedLimits()
+	def(&o.Limits.Subscriptions, assumed.Subscriptions)
+	def(&o.Limits.FiltersPerREQ, assumed.FiltersPerREQ)
+	def(&o.Limits.MessageBytes, assumed.MessageBytes)
+	def(&o.Limits.PageLimit, assumed.PageLimit)
+	def(&o.Limits.FrameWait, assumed.FrameWait)
+	def(&o.Limits.IdleWait, assumed.IdleWait)
+	def(&o.Limits.REQWait, assumed.REQWait)
+	def(&o.MarkEvery, 30*time.Second)
+	def(&o.Grace, 30*time.Second)
+	def(&o.RatePause, 65*time.Second)
+	def(&o.REQsPerMinute, 1200)
+	if o.Metrics == nil {
+		o.Metrics = NewMetrics(nil)
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	return o
+}
+
+// Conn is one connection to one relay, from the dial to the end. Run's goroutine owns everything in it.
+type Conn struct {
+	o      ConnOptions
+	log    *zap.Logger
+	limits Limits
+	sock   *Socket
+
+	live    liveTable
+	history history
+	left    map[string]leftover // subscriptions that were closed a short while ago
+	bucket  bucket
+	pause   time.Time // no historic REQ before
+
+	metrics   connMetrics
+	hits      []int     // scratch of matching
+	seen      uint64    // the last frame that was handled
+	seenAt    time.Time // its moment
+	wake      time.Time // when the timer has to fire
+	markAt    time.Time // of the next live mark
+	sweepAt   time.Time // of left, zero when it is empty
+	lastEOSE  string    // the subscription of the last frame, if that was an EOSE
+	challenge string    // of the last AUTH: remote relays are not answered (NIP-42)
+	broken    int       // frames in a row that could not be read
+	offended  map[string]time.Time
+	limitedAt time.Time // of the last rate signal that was reported
+	shrunk    *Limited  // evidence to be reported at its time
+}
+
+// leftover is a closed subscription: what is still on its way is no offence.
+type leftover struct {
+	sub   *liveSub // of the live set
+	page  *page    // or of history
+	until time.Time
+}
+
+// maxBroken frames in a row end a connection: whoever sends them is no nostr relay.
+const maxBroken = 100
+
+var errBroken = errors.New("too many frames that cannot be read")
+
+// NewConn makes a connection that Run will open.
+func NewConn(o ConnOptions) *Conn {
+	o = o.withDefaults()
+	return &Conn{
+		o:        o,
+		log:      o.Log.With(zap.String("relay", string(o.URL)), zap.Uint64("conn", uint64(o.ID))),
+		limits:   o.Limits,
+		live:     liveTable{subs: map[string]*liveSub{}},
+		history:  newHistory(),
+		left:     map[string]leftover{},
+		offended: map[string]time.Time{},
+	}
+}
+
+// Run opens the connection and serves it until it ends or ctx does. The last report is Down, also when the dial fails. It
+// returns when all of its goroutines have, with the failure.
+func (c *Conn) Run(ctx context.Context) error {
+	doc, failure := c.connect(ctx)
+	if failure != nil {
+		c.o.Metrics.attempt(c.o.URL, false)
+		c.log.Debug("dial failed", zap.Error(failure))
+		c.report(Down{ID: c.o.ID, At: time.Now(), Failure: failure})
+		return failure
+	}
+	c.o.Metrics.attempt(c.o.URL, true)
+	c.metrics = c.o.Metrics.open(c.o.URL)
+	now := time.Now()
+	c.limits = doc.Limits(c.o.Limits)
+	c.bucket = newBucket(c.o.REQsPerMinute, now)
+	c.seenAt, c.markAt = now, now.Add(c.o.MarkEvery)
+	c.log.Debug("connected", zap.Int("subscriptions", c.limits.Subscriptions), zap.Int("page", c.limits.PageLimit))
+	c.report(Up{ID: c.o.ID, At: now, Limits: c.limits, Name: doc.Name})
+
+	hangup := c.loop(ctx)
+	c.end(hangup, context.Cause(ctx))
+	failure = c.sock.Failure()
+	c.log.Debug("connection ended", zap.Error(failure))
+	c.report(Down{ID: c.o.ID, At: time.Now(), Failure: failure})
+	return failure
+}
+
+// connect dials, and asks for the document at the same time: the limits it states hold from the first REQ on.
+func (c *Conn) connect(ctx context.Context) (Document, *health.Failure) {
+	docCtx, cancel := context.WithCancel(ctx)
+	docs := make(chan Document, 1)
+	go func() {
+		doc, failure := c.o.Dialer.Document(docCtx, c.o.URL, c.o.Trust)
+		if failure != nil {
+			c.log.Debug("no document", zap.Error(failure))
+		}
+		docs <- doc
+	}()
+	sock, failure := c.o.Dialer.Dial(ctx, c.o.URL, c.o.Trust)
+	if failure != nil {
+		cancel()
+	}
+	doc := <-docs
+	cancel()
+	c.sock = sock
+	return doc, failure
+}
+
+// report waits for the engine's goroutine, which waits for nobody.
+func (c *Conn) report(r Report) { c.o.Reports <- r }
+
+// loop serves the connection. It reports whether it was ended by us.
+func (c *Conn) loop(ctx context.Context) (hangup bool) {
+	c.wake = c.markAt
+	armed := c.wake
+	timer := time.NewTimer(time.Until(armed))
+	defer timer.Stop()
+	for {
+		c.pump(time.Now())
+		if !c.wake.Equal(armed) {
+			armed = c.wake
+			timer.Reset(time.Until(armed))
+		}
+		select {
+		case f, ok := <-c.sock.Frames():
+			if !ok || !c.drain(f) {
+				return false
+			}
+		case cmd := <-c.o.Commands:
+			c.command(cmd, time.Now())
+		case <-c.history.grants:
+			c.granted(time.Now())
+		case <-timer.C:
+			// What has arrived meanwhile is no silence.
+			if !c.drainWaiting() {
+				return false
+			}
+			c.wake, armed = time.Time{}, time.Time{}
+			c.expire(time.Now())
+		case <-ctx.Done():
+			return true
+		}
+	}
+}
+
+// burstFrames is how many frames are handled before commands and timers are looked at again.
+const burstFrames = 64
+
+// drain handles a frame and those that wait behind it; false says that the socket has ended.
+func (c *Conn) drain(f Frame) bool {
+	for range burstFrames {
+		c.frame(f)
+		var ok bool
+		select {
+		case f, ok = <-c.sock.Frames():
+			if !ok {
+				return false
+			}
+		default:
+			return true
+		}
+	}
+	c.frame(f)
+	return true
+}
+
+func (c *Conn) drainWaiting() bool {
+	select {
+	case f, ok := <-c.sock.Frames():
+		return ok && c.drain(f)
+	default:
+		return true
+	}
+}
+
+// wakeBy has the timer fire at that moment or before.
+func (c *Conn) wakeBy(at time.Time) {
+	if c.wake.IsZero() || at.Before(c.wake) {
+		c.wake = at
+	}
+}
+
+// expire does what its time has come for, and sets the timer for the rest.
+func (c *Conn) expire(now time.Time) {
+	if !now.Before(c.markAt) {
+		c.mark()
+		c.markAt = now.Add(c.o.MarkEvery)
+	}
+	c.wakeBy(c.markAt)
+	c.expirePages(now)
+	c.tellShrunk(now)
+	if !c.sweepAt.IsZero() && !now.Before(c.sweepAt) {
+		c.sweepAt = time.Time{}
+		for id, l := range c.left {
+			if !now.Before(l.until) {
+				delete(c.left, id)
+				continue
+			}
+			c.sweepBy(l.until)
+		}
+	}
+	if !c.sweepAt.IsZero() {
+		c.wakeBy(c.sweepAt)
+	}
+}
+
+func (c *Conn) sweepBy(at time.Time) {
+	if c.sweepAt.IsZero() || at.Before(c.sweepAt) {
+		c.sweepAt = at
+		c.wakeBy(at)
+	}
+}
+
+// leave remembers a subscription that was closed.
+func (c *Conn) leave(id string, l leftover, now time.Time) {
+	l.until = now.Add(c.o.Grace)
+	c.left[id] = l
+	c.sweepBy(l.until)
+}
+
+func (c *Conn) command(cmd Command, now time.Time) {
+	switch cmd := cmd.(type) {
+	case SetLive:
+		c.setLive(cmd, now)
+	case AskBatch:
+		c.ask(cmd.Batch)
+	case CancelBatch:
+		c.cancelBatch(cmd.ID, now)
+	}
+}
+
+func (c *Conn) frame(f Frame) {
+	c.seen, c.seenAt = f.n, f.At
+	if f.Kind != FrameNotice {
+		c.lastEOSE = ""
+	}
+	if f.Kind != Broken {
+		c.broken = 0
+	}
+	switch f.Kind {
+	case FrameEvent:
+		c.event(f)
+	case FrameEOSE:
+		c.lastEOSE = f.Sub
+		if p := c.history.pages[f.Sub]; p != nil {
+			c.pageEOSE(p, f)
+			return
+		}
+		c.live.eose(f.Sub)
+	case FrameClosed:
+		c.closed(f)
+	case FrameNotice:
+		c.notice(f)
+	case FrameAuth:
+		c.challenge = f.Text
+	case Broken:
+		c.unreadable(f)
+	}
+}
+
+func (c *Conn) event(f Frame) {
+	if p := c.history.pages[f.Sub]; p != nil {
+		c.pageEvent(p, f)
+		return
+	}
+	if s := c.live.subs[f.Sub]; s != nil {
+		c.liveEvent(s, f)
+		return
+	}
+	l, ok := c.left[f.Sub]
+	switch {
+	case ok && l.sub != nil:
+		c.liveEvent(l.sub, f)
+	case ok:
+		c.lateEvent(l.page, f)
+	default:
+		c.o.Metrics.dropped(dropUnasked)
+		c.offend(OffenceOffFilter, f.At)
+	}
+}
+
+// unreadable takes a frame that is no message. One event that is too large is a fault of its author.
+func (c *Conn) unreadable(f Frame) {
+	switch {
+	case errors.Is(f.Err, errLabel):
+		return // of some other protocol
+	case errors.Is(f.Err, errLarge):
+		c.o.Metrics.dropped(event.ReasonSize)
+		if p := c.history.pages[f.Sub]; p != nil {
+			c.pageUnreadable(p, f)
+		}
+		return
+	}
+	c.log.Debug("broken frame", zap.Error(f.Err), zap.Int("bytes", f.Size))
+	c.offend(OffenceMalformed, f.At)
+	if c.broken++; c.broken == maxBroken {
+		c.sock.abort(health.CauseProtocol, errBroken)
+	}
+}
+
+// parse reads an event; what cannot be read is counted, and charged where no author can be the cause.
+func (c *Conn) parse(f Frame, mode Mode) *event.Event {
+	c.metrics.received(mode, f.At)
+	e, err := event.Parse(f.Event, c.o.Events)
+	var bad *event.ParseError
+	if !errors.As(err, &bad) {
+		return e
+	}
+	c.o.Metrics.dropped(bad.Reason)
+	switch bad.Reason {
+	case event.ReasonID:
+		c.offend(OffenceForged, f.At)
+	case event.ReasonJSON, event.ReasonShape:
+		c.offend(OffenceMalformed, f.At)
+	}
+	return nil
+}
+
+// untouched reports events that are never synced (DESIGN §5); the publisher would drop them too.
+func (c *Conn) untouched(e *event.Event, now time.Time) bool {
+	reason := untouchable(e, now)
+	if reason != "" {
+		c.o.Metrics.dropped(reason)
+	}
+	return reason != ""
+}
+
+// end closes what is open: the live mark behind the events, a failed final mark for every batch with what it has reached,
+// then the last word to the sink.
+func (c *Conn) end(hangup bool, because error) {
+	if hangup {
+		c.mark() // before the close: frames that come during it are dropped
+		var failure *health.Failure
+		if errors.As(because, &failure) {
+			c.sock.abort(failure.Cause, failure.Err)
+		}
+		c.sock.Close()
+	} else {
+		<-c.sock.Done()
+		c.mark()
+	}
+	c.failCommands()
+	why := "connection lost"
+	if f := c.sock.Failure(); f != nil {
+		why += ": " + f.Cause.String()
+	}
+	c.endBatches(why)
+	c.o.Sink.Gone(c.o.ID)
+}
+
+// failCommands ends the batches that were asked and not begun.
+func (c *Conn) failCommands() {
+	for {
+		select {
+		case cmd := <-c.o.Commands:
+			if a, ok := cmd.(AskBatch); ok {
+				c.ask(a.Batch)
+			}
+		default:
+			return
+		}
+	}
+}

@@ -1,0 +1,319 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// history is the historic work of a connection: open batches in the order asked, the pages that are on the wire, and the
+// one request for credit.
+type history struct {
+	batches []*batchRun
+	pages   map[string]*page
+	grants  chan struct{}
+	asking  *page     // waits for credit
+	stale   int       // credit asked for a page that is not wanted any more
+	number  int       // of the last page
+	answer  time.Time // of the last frame of any page
+	proven  filters.Proven
+	doubted bool // proven is not believed on this connection
+}
+
+func newHistory() history {
+	return history{pages: map[string]*page{}, grants: make(chan struct{}, 1)}
+}
+
+// batchRun is a batch while it is asked.
+type batchRun struct {
+	id     BatchID
+	mode   Mode
+	total  int // filters
+	groups []*group
+	open   int    // groups that have not ended
+	err    string // why the first filter failed, empty when none did
+	errs   int    // other reasons
+	once   seenIDs
+	ended  bool
+}
+
+// group is the filters of a batch that share a REQ, and their pager.
+type group struct {
+	batch *batchRun
+	index []int // of each filter, in the batch
+	pager *filters.Pager
+	page  *page // that is asked, nil between pages
+	over  bool
+	bad   bool // an offence was counted
+	loose *filters.Set
+	asked []nostr.Filter
+}
+
+const (
+	// pageExtra is the room that a pager wants beyond its limits.
+	pageExtra = 64
+	// groupFilters is how many filters share a REQ at most: the page limit of each is its part of MaxReserve.
+	groupFilters = 20
+	maxBatchErr  = 200
+)
+
+// ask begins a batch.
+func (c *Conn) ask(b Batch) {
+	run := &batchRun{id: b.ID, mode: b.Mode, total: len(b.Filters)}
+	perREQ := min(c.limits.FiltersPerREQ, groupFilters)
+	pieces, index := c.pieces(b.Filters, perREQ)
+	for _, fs := range filters.Pack(single(pieces), perREQ, filters.Usable(c.limits.MessageBytes)) {
+		limit := min(c.limits.PageLimit, (MaxReserve-pageExtra)/len(fs))
+		g := &group{batch: run, index: index[:len(fs)], asked: fs, pager: filters.NewPager(fs, limit)}
+		if !c.history.doubted {
+			g.pager.Trust(c.history.proven)
+		}
+		index = index[len(fs):]
+		run.groups = append(run.groups, g)
+	}
+	run.open = len(run.groups)
+	c.history.batches = append(c.history.batches, run)
+	if run.open == 0 {
+		c.endBatch(run)
+	}
+}
+
+// pieces gives filters that fit a message each, and the index in the batch that each of them answers for.
+func (c *Conn) pieces(fs []nostr.Filter, perREQ int) (pieces []nostr.Filter, index []int) {
+	for i, f := range fs {
+		for _, req := range filters.Pack([][]nostr.Filter{{f}}, perREQ, filters.Usable(c.limits.MessageBytes)) {
+			for _, piece := range req {
+				pieces, index = append(pieces, piece), append(index, i)
+			}
+		}
+	}
+	return pieces, index
+}
+
+func single(fs []nostr.Filter) [][]nostr.Filter {
+	out := make([][]nostr.Filter, len(fs))
+	for i, f := range fs {
+		out[i] = []nostr.Filter{f}
+	}
+	return out
+}
+
+// pump opens what waits, as far as subscriptions, pace and credit allow.
+func (c *Conn) pump(now time.Time) {
+	c.openLive(now)
+	h := &c.history
+	for h.asking == nil && h.stale == 0 && c.used() < c.limits.Subscriptions {
+		g := h.next()
+		if g == nil {
+			return
+		}
+		if now.Before(c.pause) {
+			c.wakeBy(c.pause)
+			return
+		}
+		if at, ok := c.bucket.ready(now); !ok {
+			c.wakeBy(at)
+			return
+		}
+		c.begin(g)
+	}
+}
+
+// next is the first group between two pages, in the order of batches.
+func (h *history) next() *group {
+	for _, b := range h.batches {
+		for _, g := range b.groups {
+			if !g.over && g.page == nil {
+				return g
+			}
+		}
+	}
+	return nil
+}
+
+// begin asks for the credit of a group's next page, or ends the group.
+func (c *Conn) begin(g *group) {
+	req, ok := g.pager.Next()
+	if !ok {
+		c.endGroup(g)
+		return
+	}
+	p := &page{group: g, filters: req, credit: g.pager.MaxEvents()}
+	g.page = p
+	c.history.asking = p
+	c.o.Sink.Reserve(c.o.ID, p.credit, c.history.grants)
+}
+
+// granted sends the page that waited for credit.
+func (c *Conn) granted(now time.Time) {
+	h := &c.history
+	if h.stale > 0 {
+		c.o.Sink.Release(c.o.ID, h.stale)
+		h.stale = 0
+		return
+	}
+	p := h.asking
+	if p == nil {
+		return
+	}
+	h.asking = nil
+	h.number++
+	p.sub = fmt.Sprintf("h%d-%d", p.group.batch.id, h.number)
+	msg, err := EncodeREQ(p.sub, p.filters)
+	if err != nil { // no filter of ours is without an encoding
+		c.log.Error("filters cannot be encoded", zap.Error(err))
+		c.failPage(p, err.Error(), false, now)
+		return
+	}
+	p.sent = now
+	h.pages[p.sub] = p
+	c.bucket.take()
+	c.o.Metrics.page()
+	c.send(msg)
+	c.wakeBy(p.deadline(c.limits, h.answer))
+}
+
+// fail notes why filters of a batch failed.
+func (b *batchRun) fail(why string) {
+	why = clipTo(why, maxBatchErr)
+	switch {
+	case b.err == "":
+		b.err = why
+	case why != b.err:
+		b.errs++
+	}
+}
+
+// endGroup takes a group whose filters have all ended out of the work.
+func (c *Conn) endGroup(g *group) {
+	if g.over {
+		return
+	}
+	g.over, g.page = true, nil
+	for _, e := range g.pager.Ends() {
+		if e.Failed && e.Fault != filters.FaultAborted {
+			g.batch.fail(e.Fault.String())
+			if e.Fault == filters.FaultUnpageable {
+				c.offendOnce(g, OffenceUnpageable)
+			}
+		}
+	}
+	if g.batch.open--; g.batch.open == 0 {
+		c.endBatch(g.batch)
+	}
+}
+
+// offendOnce charges a group's relay once.
+func (c *Conn) offendOnce(g *group, kind string) {
+	if !g.bad {
+		g.bad = true
+		c.offend(kind, c.seenAt)
+	}
+}
+
+func (c *Conn) endBatch(b *batchRun) {
+	if b.ended {
+		return
+	}
+	b.ended = true
+	c.history.batches = slices.DeleteFunc(c.history.batches, func(x *batchRun) bool { return x == b })
+	m := b.mark(c.o.ID)
+	m.Final, m.Err = true, b.err
+	if b.errs > 0 {
+		m.Err += fmt.Sprintf(" (and %d more)", b.errs)
+	}
+	c.o.Sink.Mark(m)
+}
+
+// mark says how far the filters of a batch have got.
+func (b *batchRun) mark(id ConnID) Mark {
+	ends := make([]FilterEnd, b.total)
+	told := make([]bool, b.total)
+	for _, g := range b.groups {
+		for i, e := range g.pager.Ends() {
+			end := FilterEnd{Done: e.Done, Failed: e.Failed, Until: e.Until, Gap: e.Gap}
+			at := g.index[i]
+			if told[at] {
+				end = join(ends[at], end)
+			}
+			ends[at], told[at] = end, true
+		}
+	}
+	return Mark{Conn: id, Batch: b.id, Filters: ends}
+}
+
+// join gives the end of a filter that was asked in two parts.
+func join(a, b FilterEnd) FilterEnd {
+	j := FilterEnd{Done: a.Done && b.Done, Failed: a.Failed || b.Failed, Gap: a.Gap || b.Gap}
+	switch {
+	case a.Done && b.Done:
+		j.Until = min(a.Until, b.Until)
+	case a.Done:
+		j.Until = b.Until
+	case b.Done:
+		j.Until = a.Until
+	case a.Until > 0 && b.Until > 0:
+		j.Until = max(a.Until, b.Until)
+	}
+	return j
+}
+
+var errCancelled = errors.New("cancelled")
+
+// cancelBatch ends a batch at once.
+func (c *Conn) cancelBatch(id BatchID, now time.Time) {
+	for _, b := range c.history.batches {
+		if b.id == id {
+			c.abandon(b, errCancelled.Error(), now)
+			return
+		}
+	}
+}
+
+// abandon fails what has not ended of a batch.
+func (c *Conn) abandon(b *batchRun, why string, now time.Time) {
+	for _, g := range b.groups {
+		switch {
+		case g.over:
+		case g.page != nil:
+			c.failPage(g.page, why, true, now)
+		default:
+			g.pager.Fail()
+			b.fail(why)
+			c.endGroup(g)
+		}
+	}
+}
+
+// endBatches gives every open batch its final mark.
+func (c *Conn) endBatches(why string) {
+	for len(c.history.batches) > 0 {
+		c.abandon(c.history.batches[0], why, c.seenAt)
+	}
+}
+
+// seenIDs remembers the last ids of a batch, so that an event that matches several of its groups is delivered once.
+type seenIDs struct{ young, old map[event.ID]struct{} }
+
+const seenGeneration = 1 << 15
+
+func (s *seenIDs) first(id event.ID) bool {
+	if _, ok := s.young[id]; ok {
+		return false
+	}
+	if _, ok := s.old[id]; ok {
+		return false
+	}
+	if len(s.young) >= seenGeneration || s.young == nil {
+		s.old, s.young = s.young, map[event.ID]struct{}{}
+	}
+	s.young[id] = struct{}{}
+	return true
+}

@@ -1,0 +1,119 @@
+package relay
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// prefixOf is the machine-readable prefix of a reason (NIP-01), in lower case, empty when there is none. strfry hides it
+// behind "ERROR: ".
+func prefixOf(reason string) string {
+	reason = strings.TrimPrefix(reason, "ERROR: ")
+	prefix, _, ok := strings.Cut(reason, ":")
+	if !ok || strings.ContainsAny(prefix, " \t") {
+		return ""
+	}
+	return strings.ToLower(prefix)
+}
+
+// noticeHints reads a NOTICE, the one text that is read by its words (DESIGN §8): it has no prefix and names no
+// subscription. tooMany speaks of open subscriptions, rate of how often we ask.
+func noticeHints(text string) (tooMany, rate bool) {
+	t := strings.ToLower(text)
+	has := func(s string) bool { return strings.Contains(t, s) }
+	if has("too many concurrent") || has("maximum concurrent subscription") || (has("too many") && has("subscription")) {
+		return true, false
+	}
+	return false, (has("rate") && has("limit")) || has("too many") || has("slow down") || has("throttl")
+}
+
+// closed handles the end of a subscription by the relay.
+func (c *Conn) closed(f Frame) {
+	if prefixOf(f.Text) == "rate-limited" {
+		c.limited(f.Text, f.At)
+	}
+	if p := c.history.pages[f.Sub]; p != nil {
+		c.failPage(p, "closed: "+f.Text, false, f.At)
+		return
+	}
+	if s := c.live.subs[f.Sub]; s != nil && (s.state == liveSent || s.state == liveOpen) {
+		c.endLive(s, f.Text, f.At)
+	}
+}
+
+func (c *Conn) notice(f Frame) {
+	c.log.Debug("notice", zap.String("text", f.Text))
+	tooMany, rate := noticeHints(f.Text)
+	switch {
+	case tooMany:
+		c.shrink(f)
+	case rate:
+		c.limited(f.Text, f.At)
+	}
+}
+
+// signalsApart is how far apart two rate signals are to count as two: a refused burst is one.
+const signalsApart = 5 * time.Second
+
+// limited slows down and tells the engine.
+func (c *Conn) limited(reason string, now time.Time) {
+	if !c.limitedAt.IsZero() && now.Sub(c.limitedAt) < signalsApart {
+		return
+	}
+	c.limitedAt = now
+	c.bucket.halve()
+	c.pause = now.Add(c.o.RatePause)
+	c.report(Limited{ID: c.o.ID, At: now, Reason: reason})
+}
+
+// shrink takes note that one subscription too many is open. strfry answers that one in full, says so behind its EOSE, and
+// never sends it a live event.
+func (c *Conn) shrink(f Frame) {
+	if c.used() < 2 {
+		c.limited(f.Text, f.At)
+		return
+	}
+	c.limits.Subscriptions = max(2, min(c.limits.Subscriptions, c.used()-1))
+	if s := c.live.subs[c.lastEOSE]; s != nil && s.state == liveOpen {
+		c.closeLive(s, f.Text, f.At)
+	}
+	var wired []*liveSub
+	for _, s := range c.live.subs {
+		if s.state == liveSent || s.state == liveOpen {
+			wired = append(wired, s)
+		}
+	}
+	slices.SortFunc(wired, func(a, b *liveSub) int { return a.order - b.order })
+	for len(wired) > c.limits.Subscriptions-1 {
+		last := len(wired) - 1
+		c.closeLive(wired[last], f.Text, f.At)
+		wired = wired[:last]
+	}
+	if c.shrunk == nil {
+		c.shrunk = &Limited{ID: c.o.ID, At: f.At, Reason: f.Text}
+		c.wakeBy(f.At.Add(time.Second)) // more of them may follow: the last one knows the number
+	}
+	c.shrunk.Subscriptions = c.limits.Subscriptions
+}
+
+// closeLive closes a live subscription that the relay does not serve.
+func (c *Conn) closeLive(s *liveSub, reason string, now time.Time) {
+	c.send(EncodeClose(s.id))
+	c.leave(s.id, leftover{sub: s}, now)
+	c.endLive(s, reason, now)
+}
+
+func (c *Conn) tellShrunk(now time.Time) {
+	if c.shrunk == nil {
+		return
+	}
+	if at := c.shrunk.At.Add(time.Second); now.Before(at) {
+		c.wakeBy(at)
+		return
+	}
+	c.report(*c.shrunk)
+	c.shrunk = nil
+}

@@ -1,0 +1,211 @@
+package relay
+
+import (
+	"slices"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// liveTable is the wanted live set of a connection.
+type liveTable struct {
+	subs    map[string]*liveSub
+	waiting []*liveSub // for a free subscription, oldest first
+	onWire  int        // REQs sent and not closed
+	sent    int        // subscriptions opened so far
+	unready int        // wanted and not open: no live mark
+}
+
+// liveState is how far a live subscription has got.
+type liveState uint8
+
+const (
+	liveWaiting liveState = iota // not sent yet
+	liveSent                     // no EOSE since the last REQ
+	liveOpen
+	liveDead // ended by the relay
+)
+
+// liveSub is one live subscription.
+type liveSub struct {
+	id      string
+	order   int // in which it was opened
+	filters []nostr.Filter
+	state   liveState
+	// sets are what this id has asked for, the newest last. An event may still come for a REQ that was replaced until the
+	// EOSE after the next one.
+	sets   []*filters.Set
+	atEOSE int // the index in sets at the last EOSE
+}
+
+// maxSets bounds what a relay that never sends EOSE makes us keep.
+const maxSets = 64
+
+func (s *liveSub) replace(fs []nostr.Filter) {
+	s.filters = fs
+	s.sets = append(s.sets, filters.Compile(fs))
+	if len(s.sets) > maxSets {
+		s.sets = slices.Delete(s.sets, 0, 1)
+		s.atEOSE = max(0, s.atEOSE-1)
+	}
+}
+
+// settle forgets the sets of before the EOSE before this one.
+func (s *liveSub) settle() {
+	s.sets = slices.Delete(s.sets, 0, s.atEOSE)
+	s.atEOSE = len(s.sets) - 1
+}
+
+func (t *liveTable) set(s *liveSub, to liveState) {
+	wired := func(st liveState) bool { return st == liveSent || st == liveOpen }
+	if wired(s.state) && !wired(to) {
+		t.onWire--
+	}
+	if !wired(s.state) && wired(to) {
+		t.onWire++
+	}
+	if s.state == liveOpen && to != liveOpen {
+		t.unready++
+	}
+	if s.state != liveOpen && to == liveOpen {
+		t.unready--
+	}
+	s.state = to
+}
+
+func (t *liveTable) wait(s *liveSub) {
+	t.set(s, liveWaiting)
+	t.waiting = append(t.waiting, s)
+}
+
+func (t *liveTable) eose(id string) {
+	if s := t.subs[id]; s != nil && s.state == liveSent {
+		t.set(s, liveOpen)
+		s.settle()
+	}
+}
+
+// setLive changes the wanted set. A REQ on an open id replaces it and needs no room.
+func (c *Conn) setLive(cmd SetLive, now time.Time) {
+	for _, id := range cmd.Close {
+		s := c.live.subs[id]
+		if s == nil {
+			continue
+		}
+		if s.state == liveSent || s.state == liveOpen {
+			c.send(EncodeClose(id))
+			c.leave(id, leftover{sub: s}, now)
+		}
+		c.forgetLive(s)
+	}
+	for _, sub := range cmd.Open {
+		s := c.live.subs[sub.ID]
+		if s == nil {
+			s = &liveSub{id: sub.ID}
+			if l, ok := c.left[sub.ID]; ok && l.sub != nil {
+				s.sets = l.sub.sets
+				delete(c.left, sub.ID)
+			}
+			c.live.subs[sub.ID] = s
+			c.live.unready++
+			c.live.waiting = append(c.live.waiting, s)
+		}
+		s.replace(sub.Filters)
+		switch s.state {
+		case liveSent, liveOpen:
+			c.sendLive(s)
+		case liveDead:
+			c.live.wait(s)
+		}
+	}
+}
+
+func (c *Conn) forgetLive(s *liveSub) {
+	c.live.set(s, liveDead)
+	c.live.unready--
+	c.live.waiting = slices.DeleteFunc(c.live.waiting, func(w *liveSub) bool { return w == s })
+	delete(c.live.subs, s.id)
+}
+
+func (c *Conn) sendLive(s *liveSub) {
+	msg, err := EncodeREQ(s.id, s.filters)
+	if err != nil { // no filter of ours is without an encoding
+		c.log.Error("live filters cannot be encoded", zap.String("sub", s.id), zap.Error(err))
+		return
+	}
+	c.bucket.take()
+	if s.state != liveSent && s.state != liveOpen {
+		c.live.sent++
+		s.order = c.live.sent
+	}
+	c.live.set(s, liveSent)
+	c.send(msg)
+}
+
+// openLive opens what waits for room. One subscription stays free for history.
+func (c *Conn) openLive(now time.Time) {
+	for len(c.live.waiting) > 0 {
+		s := c.live.waiting[0]
+		if c.live.onWire >= c.limits.Subscriptions-1 {
+			c.live.waiting = c.live.waiting[1:]
+			c.endLive(s, "no subscription left", now)
+			continue
+		}
+		if c.used() >= c.limits.Subscriptions {
+			return // a page will end
+		}
+		c.live.waiting = c.live.waiting[1:]
+		c.sendLive(s)
+	}
+}
+
+// endLive takes note that a live subscription is not open, and leaves the decision to the engine.
+func (c *Conn) endLive(s *liveSub, reason string, now time.Time) {
+	c.live.set(s, liveDead)
+	c.report(Closed{ID: c.o.ID, At: now, Sub: s.id, Reason: reason})
+}
+
+func (c *Conn) liveEvent(s *liveSub, f Frame) {
+	e := c.parse(f, Live)
+	if e == nil {
+		return
+	}
+	for i := len(s.sets) - 1; i >= 0; i-- {
+		if c.matches(s.sets[i], e) {
+			if !c.untouched(e, f.At) {
+				c.o.Sink.Deliver(Delivery{Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At})
+			}
+			return
+		}
+	}
+	c.o.Metrics.dropped(OffenceOffFilter)
+	c.offend(OffenceOffFilter, f.At)
+}
+
+func (c *Conn) matches(set *filters.Set, e *event.Event) bool {
+	c.hits = set.Match(e, c.hits[:0])
+	return len(c.hits) > 0
+}
+
+// mark puts a live mark behind the events when all of the wanted set is open. Its stamp is the last frame or pong: but for
+// frames that have not been handled yet.
+func (c *Conn) mark() {
+	if c.live.unready > 0 || len(c.live.subs) == 0 {
+		return
+	}
+	stamp, quiet := c.sock.heardAfter(c.seen)
+	if !quiet {
+		stamp = c.seenAt
+	}
+	c.o.Sink.Mark(Mark{Conn: c.o.ID, Stamp: stamp})
+}
+
+// used is how many subscriptions are open at the relay.
+func (c *Conn) used() int { return c.live.onWire + len(c.history.pages) }
+
+// send queues a message. A socket that cannot take it ends, which the loop sees.
+func (c *Conn) send(msg []byte) { _ = c.sock.Send(msg) }

@@ -1,0 +1,263 @@
+package relay
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// page is one historic REQ, from the request for credit to its end.
+type page struct {
+	group   *group
+	filters []nostr.Filter
+	credit  int
+	sub     string // empty until it is sent
+	sent    time.Time
+	heard   time.Time // the last frame, zero before the first
+
+	arrived, delivered, foreign, unread int
+	ended                               bool // by EOSE
+}
+
+// maxForeign events that no filter of the group asks for end a page.
+const maxForeign = 16
+
+// deadline is when the page has failed if nothing more comes. A relay that answers other pages meanwhile is not silent.
+func (p *page) deadline(l Limits, answer time.Time) time.Time {
+	at := p.sent.Add(l.FrameWait)
+	if answer.After(p.sent) {
+		at = answer.Add(l.FrameWait)
+	}
+	if !p.heard.IsZero() {
+		last := p.heard
+		if answer.After(last) {
+			last = answer
+		}
+		at = last.Add(l.IdleWait)
+	}
+	return earliest(at, p.sent.Add(l.REQWait))
+}
+
+// expirePages fails pages whose time is over.
+func (c *Conn) expirePages(now time.Time) {
+	var late []*page
+	for _, p := range c.history.pages {
+		at := p.deadline(c.limits, c.history.answer)
+		if now.Before(at) {
+			c.wakeBy(at)
+			continue
+		}
+		late = append(late, p)
+	}
+	slices.SortFunc(late, func(a, b *page) int { return a.sent.Compare(b.sent) })
+	for _, p := range late {
+		why := fmt.Sprintf("no answer in %s", c.limits.FrameWait)
+		switch {
+		case now.Sub(p.sent) >= c.limits.REQWait:
+			why = fmt.Sprintf("no end in %s", c.limits.REQWait)
+		case !p.heard.IsZero():
+			why = fmt.Sprintf("silent for %s", c.limits.IdleWait)
+		}
+		c.failPage(p, why, true, now)
+	}
+	if now.Before(c.pause) {
+		c.wakeBy(c.pause)
+	}
+}
+
+func (c *Conn) pageHeard(p *page, f Frame) {
+	first := p.heard.IsZero()
+	p.heard, c.history.answer = f.At, f.At
+	if first { // from here on another wait counts, which may be the shorter one
+		c.wakeBy(p.deadline(c.limits, f.At))
+	}
+}
+
+// pageEvent takes one event of a page.
+func (c *Conn) pageEvent(p *page, f Frame) {
+	c.pageHeard(p, f)
+	g := p.group
+	if p.arrived++; p.arrived > p.credit {
+		c.cutOff(p, OffenceEndless, "more events than asked for", f.At)
+		return
+	}
+	e := c.parse(f, g.batch.mode)
+	readable := e != nil
+	if !readable {
+		// Its date still shows how far the page has got: a run of events that we do not take must not hide older ones.
+		if e = dated(f.Event); e == nil {
+			p.unread++
+			return
+		}
+	}
+	switch g.pager.Event(e) {
+	case filters.TooMany:
+		c.cutOff(p, OffenceEndless, "more events than asked for", f.At)
+		return
+	case filters.OffFilter:
+		c.foreign(p, e, f)
+		return
+	case filters.Duplicate:
+		return
+	case filters.Wanted:
+	}
+	if !readable || c.untouched(e, f.At) {
+		return
+	}
+	if len(g.batch.groups) > 1 && !g.batch.once.first(e.ID) {
+		return
+	}
+	p.delivered++
+	c.o.Sink.Deliver(Delivery{Conn: c.o.ID, Source: c.o.URL, Batch: g.batch.id, Mode: g.batch.mode, Event: e, At: f.At})
+}
+
+// foreign takes an event that the page did not ask for. One that only ignores until is judged by the pager.
+func (c *Conn) foreign(p *page, e *event.Event, f Frame) {
+	c.o.Metrics.dropped(OffenceOffFilter)
+	if c.matches(p.group.timeless(), e) {
+		return
+	}
+	if p.foreign++; p.foreign >= maxForeign {
+		c.cutOff(p, OffenceOffFilter, "events that were not asked for", f.At)
+	}
+}
+
+// timeless matches whatever the group asks for, at any time.
+func (g *group) timeless() *filters.Set {
+	if g.loose == nil {
+		fs := slices.Clone(g.asked)
+		for i := range fs {
+			fs[i].Since, fs[i].Until = nil, nil
+		}
+		g.loose = filters.Compile(fs)
+	}
+	return g.loose
+}
+
+// dated reads an event that parse did not take, for its date and tags only.
+func dated(raw []byte) *event.Event {
+	var n nostr.Event
+	if n.UnmarshalJSON(raw) != nil {
+		return nil
+	}
+	e, err := event.Wrap(n)
+	if err != nil {
+		return nil
+	}
+	return e
+}
+
+// lateEvent takes an event of a page that has ended. A relay that sends EOSE too early, or stores an event between EOSE and our
+// CLOSE, is heard out within what the page had room for.
+func (c *Conn) lateEvent(p *page, f Frame) {
+	if p.arrived++; !p.ended || p.arrived > p.credit {
+		c.o.Metrics.dropped(dropLate)
+		return
+	}
+	e := c.parse(f, p.group.batch.mode)
+	if e == nil || c.untouched(e, f.At) {
+		return
+	}
+	if !c.matches(p.group.timeless(), e) {
+		c.o.Metrics.dropped(OffenceOffFilter)
+		return
+	}
+	c.o.Sink.Deliver(Delivery{Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At})
+}
+
+// pageUnreadable takes an event that was too large to be kept.
+func (c *Conn) pageUnreadable(p *page, f Frame) {
+	c.pageHeard(p, f)
+	p.unread++
+	if p.arrived++; p.arrived > p.credit {
+		c.cutOff(p, OffenceEndless, "more events than asked for", f.At)
+	}
+}
+
+// cutOff ends a page that no honest relay sends.
+func (c *Conn) cutOff(p *page, kind, why string, now time.Time) {
+	c.offendOnce(p.group, kind)
+	c.failPage(p, why, true, now)
+}
+
+// pageEOSE ends a page and lets the next one begin.
+func (c *Conn) pageEOSE(p *page, f Frame) {
+	c.pageHeard(p, f)
+	g := p.group
+	if p.unread > 0 && p.delivered == 0 {
+		// A page of nothing but such events looks like the end, and need not be it.
+		c.failPage(p, "events that cannot be read", true, f.At)
+		return
+	}
+	p.ended = true
+	c.closePage(p, true, f.At)
+	g.pager.EOSE(f.Hint)
+	c.learn(g)
+	if p.foreign > 0 {
+		c.offendOnce(g, OffenceOffFilter)
+	}
+	c.log.Debug("page", zap.String("sub", p.sub), zap.Int("events", p.arrived), zap.Int("new", p.delivered))
+	for _, e := range g.pager.Ends() {
+		if !e.Done && !e.Failed {
+			c.o.Sink.Mark(g.batch.mark(c.o.ID))
+			return
+		}
+	}
+	c.finish(g)
+}
+
+// finish ends a group and marks what it has reached; the last one of a batch brings the final mark.
+func (c *Conn) finish(g *group) {
+	c.endGroup(g)
+	if !g.batch.ended {
+		c.o.Sink.Mark(g.batch.mark(c.o.ID))
+	}
+}
+
+// learn keeps what the relay has proven to give at once, for the pagers to come.
+func (c *Conn) learn(g *group) {
+	h := &c.history
+	got := g.pager.Proven()
+	switch {
+	case h.doubted:
+	case got == filters.Proven{} && h.proven != filters.Proven{}:
+		h.doubted, h.proven = true, got
+	default:
+		h.proven = filters.Proven{Page: max(h.proven.Page, got.Page), Filter: max(h.proven.Filter, got.Filter)}
+	}
+}
+
+// failPage ends a page that did not end by itself, and the group with it.
+func (c *Conn) failPage(p *page, why string, tell bool, now time.Time) {
+	c.closePage(p, tell, now)
+	p.group.pager.Fail()
+	p.group.batch.fail(why)
+	c.finish(p.group)
+}
+
+// closePage takes a page off the wire and gives back what it did not use; tell says that the relay has to hear of it.
+func (c *Conn) closePage(p *page, tell bool, now time.Time) {
+	h := &c.history
+	p.group.page = nil
+	switch {
+	case h.asking == p:
+		h.asking, h.stale = nil, p.credit
+		return
+	case p.sub == "":
+		return
+	}
+	delete(h.pages, p.sub)
+	if tell {
+		c.send(EncodeClose(p.sub))
+	}
+	c.leave(p.sub, leftover{page: p}, now)
+	if rest := p.credit - p.delivered; rest > 0 {
+		c.o.Sink.Release(c.o.ID, rest)
+	}
+}
