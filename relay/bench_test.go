@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
 const ourDomain = "git.example.com"
@@ -263,12 +265,30 @@ func (b *bench) nothingOpen() {
 	require.Equal(b.t, reserved, c.credit.used, "places in the historic queue")
 }
 
+var testKeys sync.Map
+
+// testKey is the public key of relaytest.SecretKey(n).
 func testKey(n int) event.PubKey {
-	pk, err := event.ParsePubKey(fmt.Sprintf("%064x", n+0xabc0))
+	if pk, ok := testKeys.Load(n); ok {
+		return pk.(event.PubKey)
+	}
+	pk, err := event.ParsePubKey(relaytest.PublicKey(n))
 	if err != nil {
 		panic(err)
 	}
+	testKeys.Store(n, pk)
 	return pk
+}
+
+// signed is the same event, fit for a relay that verifies.
+func signed(e *event.Event, key int) *event.Event {
+	n := *e.Event
+	relaytest.Sign(&n, key)
+	s, err := event.Wrap(n)
+	if err != nil {
+		panic(err)
+	}
+	return s
 }
 
 // ev makes an event without a signature. Its content is its name.

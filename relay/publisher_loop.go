@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 // inputBurst is how many messages of one channel are taken before the others are looked at again.
@@ -18,8 +16,8 @@ type loop struct {
 	own  *own
 
 	checks  checks
-	jobs    chan *event.Event
-	results chan checked
+	jobs    chan *check
+	results chan *check
 	back    chan input    // from helpers
 	quit    chan struct{} // closed when the loop ends: helpers drop what they have
 	helpers sync.WaitGroup
@@ -34,8 +32,8 @@ func newLoop(p *Publisher, c *core) *loop {
 	n := p.o.Verifiers
 	l := &loop{
 		p: p, core: c,
-		jobs:    make(chan *event.Event, n),
-		results: make(chan checked, 4*n),
+		jobs:    make(chan *check, n),
+		results: make(chan *check, 4*n),
 		back:    make(chan input),
 		quit:    make(chan struct{}),
 		timer:   time.NewTimer(time.Hour),
@@ -75,9 +73,9 @@ func (l *loop) run(ctx context.Context) {
 		case <-drained:
 			return
 		case jobs <- job:
-			l.checks.pop()
-		case r := <-l.results:
-			l.take(r)
+			l.checks.begin(job)
+		case c := <-l.results:
+			l.takeResults(c)
 		case in := <-l.p.inbox:
 			l.takeInbox(in)
 		case in := <-l.back:
@@ -106,21 +104,6 @@ func (l *loop) answer(in input) {
 	select {
 	case l.back <- in:
 	case <-l.quit:
-	}
-}
-
-func (l *loop) take(r checked) {
-	now := time.Now()
-	for n := 1; ; n++ {
-		l.core.verified(now, r.event, r.ok)
-		if n == inputBurst {
-			return
-		}
-		select {
-		case r = <-l.results:
-		default:
-			return
-		}
 	}
 }
 

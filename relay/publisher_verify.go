@@ -1,37 +1,63 @@
 package relay
 
-import "github.com/ngit-sync/ngit-sync/internal/event"
+import (
+	"time"
 
-// checked is the result of a check of a signature.
-type checked struct {
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// check is one check of a signature. A worker writes ok and hands the check back; the rest belongs to the loop.
+type check struct {
 	event *event.Event
+	lane  *checkLane
 	ok    bool
+	done  bool
 }
 
-// checks are the events whose signature waits for a worker, live ones first.
-type checks struct{ live, rest fifo[*event.Event] }
+// checkLane keeps checks in order: their results reach the core in the order they were asked for, whichever worker is
+// quicker, so that what a source sent first is published first.
+type checkLane struct {
+	waiting fifo[*check] // for a worker
+	begun   fifo[*check] // at a worker, or done and behind one that is not
+}
+
+// checks are the open checks. Live events overtake the others.
+type checks struct{ live, rest checkLane }
 
 func (q *checks) push(v verify) {
+	lane := &q.rest
 	if v.live {
-		q.live.push(v.event)
-		return
+		lane = &q.live
 	}
-	q.rest.push(v.event)
+	lane.waiting.push(&check{event: v.event, lane: lane})
 }
 
-func (q *checks) peek() (*event.Event, bool) {
-	if e, ok := q.live.peek(); ok {
-		return e, true
+// next is the check to begin next, nil when there is none.
+func (q *checks) next() *check {
+	if c, ok := q.live.waiting.peek(); ok {
+		return c
 	}
-	return q.rest.peek()
+	c, _ := q.rest.waiting.peek()
+	return c
 }
 
-func (q *checks) pop() {
-	if _, ok := q.live.peek(); ok {
-		q.live.pop()
-		return
+// begin notes that a worker has the check that next gave.
+func (q *checks) begin(c *check) {
+	c.lane.waiting.pop()
+	c.lane.begun.push(c)
+}
+
+// finish takes the result of a check and gives all those of its lane that are in order now.
+func (q *checks) finish(c *check, yield func(*event.Event, bool)) {
+	c.done = true
+	for {
+		first, ok := c.lane.begun.peek()
+		if !ok || !first.done {
+			return
+		}
+		c.lane.begun.pop()
+		yield(first.event, first.ok)
 	}
-	q.rest.pop()
 }
 
 // fifo is a queue that lets go of what is taken.
@@ -59,9 +85,10 @@ func (q *fifo[T]) pop() {
 func (l *loop) verify() {
 	for {
 		select {
-		case e := <-l.jobs:
+		case c := <-l.jobs:
+			c.ok = c.event.Verify()
 			select {
-			case l.results <- checked{e, e.Verify()}:
+			case l.results <- c:
 			case <-l.quit:
 				return
 			}
@@ -73,14 +100,10 @@ func (l *loop) verify() {
 
 // fillJobs keeps the workers busy. Their channel is short, so that a live event is checked soon.
 func (l *loop) fillJobs() {
-	for {
-		e, ok := l.checks.peek()
-		if !ok {
-			return
-		}
+	for c := l.checks.next(); c != nil; c = l.checks.next() {
 		select {
-		case l.jobs <- e:
-			l.checks.pop()
+		case l.jobs <- c:
+			l.checks.begin(c)
 		default:
 			return
 		}
@@ -88,10 +111,26 @@ func (l *loop) fillJobs() {
 }
 
 // nextJob gives what to offer to the workers while the loop waits; a nil channel when there is nothing.
-func (l *loop) nextJob() (chan<- *event.Event, *event.Event) {
-	e, ok := l.checks.peek()
-	if !ok {
+func (l *loop) nextJob() (chan<- *check, *check) {
+	c := l.checks.next()
+	if c == nil {
 		return nil, nil
 	}
-	return l.jobs, e
+	return l.jobs, c
+}
+
+// takeResults hands results to the core.
+func (l *loop) takeResults(c *check) {
+	now := time.Now()
+	for n := 1; ; n++ {
+		l.checks.finish(c, func(e *event.Event, ok bool) { l.core.verified(now, e, ok) })
+		if n == inputBurst {
+			return
+		}
+		select {
+		case c = <-l.results:
+		default:
+			return
+		}
+	}
 }

@@ -1,0 +1,101 @@
+package relay
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/relay/relaytest"
+)
+
+func TestPublisherWaitsForAnswersThatAreDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startShell(t, relaytest.Options{Policy: func(*nostr.Event) *relaytest.Verdict {
+			return &relaytest.Verdict{OK: true, After: 5 * time.Second}
+		}}, func(o *PublisherOptions) { o.Window = 1 })
+		a, b := signed(repo("a", 1, "x", benchStart), 1), signed(repo("b", 1, "y", benchStart), 1)
+		s.deliver(1, 1, a, b)
+		synctest.Wait()
+		require.Equal(t, 5*time.Second, s.finish())
+		require.Equal(t, Stored, s.ledger.disposition(a.ID))
+		require.Zero(t, s.ledger.disposition(b.ID), "not sent any more, and not settled")
+		require.Equal(t, []string{"a"}, s.received())
+	})
+}
+
+func TestPublisherDoesNotWaitLongerThanItsDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startShell(t, relaytest.Options{Policy: func(*nostr.Event) *relaytest.Verdict {
+			return &relaytest.Verdict{NoAnswer: true}
+		}})
+		s.deliver(1, 1, signed(repo("a", 1, "x", benchStart), 1))
+		synctest.Wait()
+		require.Equal(t, 10*time.Second, s.finish())
+	})
+}
+
+func TestPublisherEndsThoughNobodyListens(t *testing.T) {
+	tests := []struct {
+		name string
+		act  func(*shell)
+	}{
+		{"idle", func(*shell) {}},
+		{"own relay away", func(s *shell) {
+			s.own.Down(true)
+			s.deliver(1, 1, signed(repo("a", 1, "x", benchStart), 1))
+		}},
+		{"own relay does not shake hands", func(s *shell) {
+			s.own.Set(func(o *relaytest.Options) { o.HandshakeDelay = time.Hour })
+			s.own.Drop()
+		}},
+		{"reports are not taken", func(s *shell) {
+			go func() {
+				for batch := range BatchID(1000) {
+					s.p.Mark(Mark{Conn: 1, Batch: batch + 1, Final: true})
+				}
+			}()
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := startShell(t, relaytest.Options{}, func(o *PublisherOptions) { o.Reports = make(chan Report) })
+				tt.act(s)
+				synctest.Wait()
+				require.LessOrEqual(t, s.finish(), time.Second)
+				// Whoever is late does not hang.
+				granted := make(chan struct{}, 1)
+				for range 1000 {
+					s.deliver(1, 1, repo("late", 1, "z", benchStart))
+				}
+				s.p.Reserve(1, 1, granted)
+				s.p.Release(1, 1)
+				s.p.Mark(Mark{})
+				s.p.Gone(1)
+				s.p.Observe(Observed{})
+			})
+		})
+	}
+}
+
+func TestPublisherEndsAtOnceWhenToldBeforeItStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own := relaytest.Start(t, relaytest.Options{})
+		p := NewPublisher(PublisherOptions{Own: testURL, Dialer: testDialer(own, nil), Ledger: newMemLedger(), Reports: make(chan Report)})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, p.Run(ctx))
+	})
+}
+
+func TestPublisherNeedsItsStoreToStart(t *testing.T) {
+	l := newMemLedger()
+	l.fail(true)
+	p := NewPublisher(PublisherOptions{Ledger: l})
+	require.ErrorIs(t, p.Run(t.Context()), errStoreBroken)
+	p.Gone(1) // does not hang
+}
