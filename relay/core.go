@@ -23,12 +23,13 @@ type core struct {
 	now time.Time // of the input being handled
 	out []action
 
-	scope      *scope
-	known      map[event.ID]Disposition
-	irrelevant *irrelevantBook
-	outside    int // ids known to be irrelevant
-	seq        Seq // of the last row given to the ledger
-	loaded     bool
+	scope       *scope
+	known       map[event.ID]Disposition
+	irrelevant  *irrelevantBook
+	outside     int // ids known to be irrelevant
+	seq         Seq // of the last row given to the ledger
+	storedCount int // events that the own relay took newly
+	loaded      bool
 
 	works    map[event.ID]*work
 	queue    list.List             // of *work, in order of arrival

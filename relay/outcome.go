@@ -47,6 +47,7 @@ func (c *core) resolve(w *work, answer class, reason string) {
 
 // stored counts an event that the own relay did not have before.
 func (c *core) stored(w *work) {
+	c.storedCount++
 	c.o.Metrics.stored(w.mode)
 	for i, t := range w.joins {
 		if i == 0 {

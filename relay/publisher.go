@@ -112,6 +112,9 @@ type OwnState struct {
 	Halted    string    // why it takes nothing from us, empty when it does; hostile text
 	Limited   bool      // its last answer was rate-limited
 	PerSecond float64   // the rate kept to, 0: none
+	Stored    int       // events it took newly since the start
+	Queue     int       // events without an outcome
+	Pending   int       // rows of the pending table
 }
 
 // Ready reports whether events get through: the socket is open, and the last answer was neither auth nor limited.

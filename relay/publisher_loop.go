@@ -194,6 +194,7 @@ func (l *loop) show() {
 	s.Halted = c.link.halted
 	s.Limited = c.link.last == classLimited
 	s.PerSecond = c.link.pace.rate
+	s.Stored, s.Queue, s.Pending = c.storedCount, len(c.works), len(c.pool.rows)
 	if s != *l.p.state.Load() {
 		l.p.state.Store(&s)
 	}

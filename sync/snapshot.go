@@ -32,7 +32,10 @@ type RelayView struct {
 	Since          time.Time
 	Health         health.Status
 	Failures       int
+	UpSince        time.Time
 	LastFailure    string // hostile text
+	LastFailureAt  time.Time
+	LastCause      health.Cause
 	NextDial       time.Time
 	Repos          int // named by an announcement
 	LiveFilters    int
@@ -100,8 +103,9 @@ func (e *Engine) view(r *remote, now time.Time) *RelayView {
 		Stored: r.stored, Cursor: r.cursor, LastFull: r.lastFull, NextFull: r.nextFull,
 		Note: r.lastNote, Changes: slices.Clone(r.changes),
 	}
+	v.UpSince = r.health.UpSince
 	if r.health.Failures > 0 {
-		v.LastFailure = r.health.Reason
+		v.LastFailure, v.LastFailureAt, v.LastCause = r.health.Reason, r.health.LastFailure, r.health.Cause
 	}
 	if r.phase == Disconnected {
 		v.NextDial = r.health.NotBefore

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+)
+
+func newRunCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon",
+		Long: `Runs the daemon until it is told to stop (SIGTERM or SIGINT; a second one ends it at once).
+
+Without --own-relay an embedded relay is started on loopback, with its data beside the database. With --archive and a
+bootstrap relay that is a working archive with nothing else installed:
+
+  ngit-sync run --archive npub1.../name --bootstrap wss://relay.example.com`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(cfg.Log)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
+			log.Info("starting", zap.Stringer("build", readBuildInfo()))
+			d, err := newDaemon(cmd.Context(), cfg, log, nil)
+			if err != nil {
+				return err
+			}
+			return d.run(cmd.Context())
+		},
+	}
+	addConfigFlags(cmd)
+	return cmd
+}

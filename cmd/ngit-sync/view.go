@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ngit-sync/ngit-sync/internal/web"
+	"github.com/ngit-sync/ngit-sync/sync"
+)
+
+// buildInfoMetric is the constant series ngit_sync_build_info.
+func buildInfoMetric() prometheus.Collector {
+	b := readBuildInfo()
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "ngit_sync", Name: "build_info", Help: "1, with the version as labels.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "go": b.Go},
+	}, func() float64 { return 1 })
+}
+
+// view is the snapshot as the page shows it.
+func (d *daemon) view() web.Snapshot {
+	s, p := d.snapshot.Load(), d.publisher.Own()
+	v := web.Snapshot{
+		At: time.Now(), Version: readBuildInfo().Version, Started: d.started,
+		Totals: web.Totals{
+			Repos: s.Repos, Roots: s.Roots, RelaysTracked: len(s.Relays), RelaysConnected: s.Connected, RelaysDead: s.Dead,
+			EventsPublished: p.Stored, QueueEvents: p.Queue, PendingEvents: p.Pending,
+			OwnRelayUp: p.Up && s.OwnUp, StoreUp: d.store.Up(),
+		},
+	}
+	if s.Refused > 0 {
+		v.Notices = append(v.Notices, web.Notice{Level: web.Warn, Text: fmt.Sprintf(
+			"%d discovered relays are not dialled: limits.max_relays is reached", s.Refused)})
+	}
+	for _, c := range d.conditions() {
+		if !c.OK {
+			v.Notices = append(v.Notices, web.Notice{Level: web.Warn, Text: c.Why})
+		}
+	}
+	for _, r := range s.Relays {
+		v.Relays = append(v.Relays, relayView(r))
+	}
+	return v
+}
+
+func relayView(r *sync.RelayView) web.RelayView {
+	v := web.RelayView{
+		URL: string(r.URL), Name: r.Name, Origin: r.Origin.String(), Phase: int(r.Phase), PhaseName: r.Phase.String(),
+		Mode: "paged", Health: r.Health.String(), NextDial: r.NextDial,
+		EventsStored: int(r.Stored), FiltersOpen: r.LiveFilters, BatchesPending: r.BatchesPending + r.BatchesFailed,
+		Doing: r.Doing, Cursor: r.Cursor, LastFullSync: r.LastFull,
+	}
+	if r.NotLive > 0 {
+		v.Doing += fmt.Sprintf("; %d values do not fit into its live subscriptions", r.NotLive)
+	}
+	if r.Failures > 0 {
+		v.LastFailure = web.Failure{At: r.LastFailureAt, Cause: r.LastCause.String(), Reason: r.LastFailure}
+	}
+	if r.Phase.Open() {
+		v.ConnectedSince = r.UpSince
+	}
+	for _, c := range r.Changes {
+		v.Changes = append(v.Changes, web.Change{At: c.At, From: c.From.String(), To: c.To.String(), Why: c.Why})
+	}
+	return v
+}
+
+// conditions of /readyz (DESIGN §10).
+func (d *daemon) conditions() []web.Condition {
+	s, p := d.snapshot.Load(), d.publisher.Own()
+	cond := func(name string, ok bool, why string) web.Condition {
+		if ok {
+			why = ""
+		}
+		return web.Condition{Name: name, OK: ok, Why: why}
+	}
+	write := "the own relay's write socket is not open: " + p.Err
+	switch {
+	case p.Up && p.Halted != "":
+		write = "the own relay takes nothing from us: " + p.Halted
+	case p.Up && p.Limited:
+		write = "the own relay answered rate-limited: exempt this address from its limits"
+	case p.Err == "":
+		write = "the own relay's write socket is not open"
+	}
+	return []web.Condition{
+		cond("own_relay_read", s.OwnUp, fmt.Sprintf("the own relay %s cannot be read", d.own)),
+		cond("own_relay_write", p.Ready(), write),
+		cond("store", d.store.Up(), "the database cannot be written"),
+		cond("picture", s.Loaded, "the first picture of the own relay is not complete"),
+	}
+}
