@@ -264,3 +264,5 @@ func sameIDs(t *testing.T, want, got []string) {
 	want, got = slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))
 	require.True(t, slices.Equal(want, got), "not the same ids")
 }
+
+func historicKinds(ks ...int) []nostr.Filter { return []nostr.Filter{kinds(ks...)} }
