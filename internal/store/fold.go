@@ -1,0 +1,79 @@
+package store
+
+import (
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// fate is what the ledger and the pending table say of one id, while changes are applied to it in order. It begins as
+// what the database says, and only changes touch the rest.
+type fate struct {
+	exists      bool // in the ledger
+	disposition relay.Disposition
+	waits       bool // in the pending table
+
+	changed bool   // entry and at are to be written
+	facts   *facts // for a ledger row that is not there yet
+	entry   entry
+	seen    time.Time // first change that made the row
+	at      time.Time // last change
+
+	wait  *relay.Waiting // to be written; nil: as in the database
+	whole bool           // wait brings the event
+	stray bool           // a Park without event found no row to change
+}
+
+// apply changes the fate as one op says.
+//
+// The rules: Record sets the ledger row and leaves the pending row alone. Park adds or changes the pending row and makes
+// the ledger say pending. Unpark removes the pending row, and the ledger row if it still says pending: nobody knows that
+// event any more. Forget removes both.
+func (f *fate) apply(o *op) {
+	switch o.verb {
+	case record:
+		f.set(o, o.entry)
+	case park:
+		f.park(o)
+	case unpark:
+		f.waits, f.wait, f.whole = false, nil, false
+		if f.disposition == relay.Parked {
+			f.drop()
+		}
+	case forget:
+		f.waits, f.wait, f.whole = false, nil, false
+		f.drop()
+	}
+}
+
+func (f *fate) set(o *op, e entry) {
+	if !f.exists {
+		f.seen = o.at
+	}
+	if f.entry.source != "" {
+		e.source = f.entry.source // who brought it first
+	}
+	f.exists, f.changed, f.disposition, f.entry, f.at = true, true, e.disposition, e, o.at
+	if o.facts != nil {
+		f.facts = o.facts
+	}
+}
+
+func (f *fate) park(o *op) {
+	w := *o.wait
+	switch {
+	case w.Event != nil:
+		f.whole = true
+	case !f.waits:
+		f.stray = true
+		return
+	case f.wait != nil:
+		w.Event = f.wait.Event
+	}
+	f.waits, f.wait = true, &w
+	f.set(o, entry{disposition: relay.Parked, reason: clip(w.Reason), source: w.Source})
+}
+
+func (f *fate) drop() {
+	*f = fate{wait: f.wait, whole: f.whole, waits: f.waits, stray: f.stray}
+}

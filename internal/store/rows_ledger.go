@@ -1,0 +1,66 @@
+package store
+
+import (
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/relay"
+	"github.com/ngit-sync/ngit-sync/sync"
+)
+
+// Record says what became of an event; e.Event must be there. The first source and the first time of an id stay.
+// The pending row, if there is one, stays too: Unpark removes it.
+func (s *Store) Record(e relay.Entry) relay.Seq {
+	return s.queue.pushOps(&op{
+		verb: record, id: e.Event.ID, facts: factsOf(e.Event), at: moment(e.At),
+		entry: entry{disposition: e.Disposition, reason: clip(e.Reason), source: e.Source},
+	})
+}
+
+// Park puts an event into the pending table, or changes its row there; without w.Event it only changes one. The ledger
+// says pending from then on.
+func (s *Store) Park(w relay.Waiting) relay.Seq {
+	o := &op{verb: park, id: w.ID, wait: &w, at: time.Now()}
+	if w.Event != nil {
+		o.id, w.ID = w.Event.ID, w.Event.ID
+		o.facts = factsOf(w.Event)
+		if !w.Since.IsZero() {
+			o.at = w.Since
+		}
+	}
+	return s.queue.pushOps(o)
+}
+
+// Unpark removes a pending row. When nothing was recorded of the event, it is not known any more.
+func (s *Store) Unpark(id event.ID) relay.Seq {
+	return s.queue.pushOps(&op{verb: unpark, id: id})
+}
+
+// Forget removes ids from the ledger and from the pending table.
+func (s *Store) Forget(ids []event.ID) relay.Seq {
+	ops := make([]*op, len(ids))
+	for i, id := range ids {
+		ops[i] = &op{verb: forget, id: id}
+	}
+	return s.queue.pushOps(ops...)
+}
+
+// Apply queues rows of the engine. Rows that confirm something and rest on a row that was dropped are not written.
+func (s *Store) Apply(rows []sync.Row, rests relay.Seq) {
+	items := make([]*item, len(rows))
+	for i, row := range rows {
+		items[i] = &item{row: row, rests: rests}
+	}
+	s.queue.pushRows(items)
+}
+
+// Recover says that nothing which is applied from now on rests on rows up to the given number, as Lost delivered it:
+// what they were for has been unconfirmed and will be asked again. Confirms are taken again.
+func (s *Store) Recover(upTo relay.Seq) { s.queue.pushRows([]*item{{recover: upTo}}) }
+
+func moment(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Now()
+	}
+	return t
+}
