@@ -13,10 +13,11 @@ type Config struct {
 	Rules  nip34.Rules
 	Health health.Policy
 
-	Bootstrap  []relayurl.URL // asked for announcements; never removed
-	Pinned     []relayurl.URL // as Bootstrap
-	DenyRelays map[relayurl.URL]bool
-	Own        func(relayurl.URL) bool // is this the own relay
+	Bootstrap   []relayurl.URL // asked for announcements; never removed
+	Pinned      []relayurl.URL // as Bootstrap
+	DenyRelays  map[relayurl.URL]bool
+	AllowRelays map[relayurl.URL]bool   // not nil: no other discovered relay is dialled
+	Own         func(relayurl.URL) bool // is this the own relay
 
 	SettleDelay     time.Duration // second look before Connected
 	ReconnectWindow time.Duration // a longer absence makes a fresh start
@@ -47,4 +48,9 @@ func DefaultConfig() Config {
 		TagsPerFilter: 100, MaxRelays: 1000, RootsPerRepo: 10000, ConcurrentDials: 16,
 		OpenBatches: 4, BatchChunks: 10,
 	}
+}
+
+// excluded reports whether a discovered relay must not be dialled.
+func (c *Config) excluded(u relayurl.URL) bool {
+	return c.Own(u) || c.DenyRelays[u] || (c.AllowRelays != nil && !c.AllowRelays[u])
 }

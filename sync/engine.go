@@ -94,7 +94,7 @@ func (e *Engine) operate(u relayurl.URL, o Origin) {
 // load fills both maps. Rows that went to the store are not sent there again.
 func (e *Engine) load(state *State, now time.Time) error {
 	for _, row := range state.Relays {
-		if e.relays[row.URL] == nil && !e.cfg.DenyRelays[row.URL] && !e.cfg.Own(row.URL) {
+		if e.relays[row.URL] == nil && !e.cfg.excluded(row.URL) {
 			e.newRemote(row.URL, Discovered)
 		}
 	}

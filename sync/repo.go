@@ -104,7 +104,7 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 
 	listed := make(map[relayurl.URL]bool, len(now.Relays))
 	for _, u := range now.Relays {
-		if e.cfg.Own(u) || e.cfg.DenyRelays[u] {
+		if e.cfg.excluded(u) {
 			continue
 		}
 		listed[u] = true

@@ -29,7 +29,18 @@ type Runner struct {
 	Facts   <-chan selfsub.Facts
 	Reports <-chan relay.Report
 	Publish func(*Snapshot) // called at most once a second, and once at the end
+
+	stopped chan struct{}
 }
+
+// NewRunner makes the goroutine's shell; Run starts it.
+func NewRunner(r Runner) *Runner {
+	r.stopped = make(chan struct{})
+	return &r
+}
+
+// Stopped is closed once no more connections are dialled.
+func (r *Runner) Stopped() <-chan struct{} { return r.stopped }
 
 const snapshotEvery = time.Second
 
@@ -70,6 +81,8 @@ func (r *Runner) Run(ctx context.Context, done <-chan struct{}) {
 		case <-stopping:
 			stopping = nil
 			e.Stop()
+			r.do(e.Take())
+			close(r.stopped)
 			stale = true
 		case <-done:
 			r.drain()

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,51 +17,45 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/web"
 	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/relay/embedded"
-	"github.com/ngit-sync/ngit-sync/selfsub"
-	"github.com/ngit-sync/ngit-sync/sync"
 )
 
-// daemon is everything that `run` starts. The demo runs the same, between relays of its own.
+// daemon is everything that `run` starts: the ring, and what it stands on. The demo runs the same, between relays of
+// its own.
 type daemon struct {
-	cfg       config.Config
-	log       *zap.Logger
-	registry  *prometheus.Registry
-	store     *store.Store
-	embedded  *embedded.Relay // nil: the operator has an own relay
-	own       relayurl.URL
-	web       *web.Server
-	publisher *relay.Publisher
-	fleet     *relay.Fleet
-	self      *selfsub.Subscriber
-	selfFleet *relay.Fleet
-	runner    *sync.Runner
-	reports   chan relay.Report
-	facts     chan selfsub.Facts
-	snapshot  atomic.Pointer[sync.Snapshot]
-	started   time.Time
+	*ring
+	log      *zap.Logger
+	started  time.Time
+	registry *prometheus.Registry
+	store    *store.Store
+	embedded *embedded.Relay // nil: the operator has an own relay
+	web      *web.Server
 }
 
-// newDaemon opens what can fail: database, embedded relay, listener. rewrite maps the names of relays to what is dialled; nil
-// dials them as they are called.
+// newDaemon opens what can fail: database, embedded relay, listener. rewrite maps the names of remote relays to what is
+// dialled; nil dials them as they are called.
 func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite func(relayurl.URL) (string, error)) (_ *daemon, err error) {
-	d := &daemon{
-		cfg: cfg, log: log, started: time.Now(), registry: prometheus.NewRegistry(),
-		reports: make(chan relay.Report, 1024), facts: make(chan selfsub.Facts, 16),
-	}
+	d := &daemon{log: log, started: time.Now(), registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			d.close()
 		}
 	}()
 	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfoMetric())
-	d.store, err = store.Open(ctx, cfg.Database.URL.Reveal(), store.Options{Log: log.Named("store"), Registerer: d.registry})
-	if err != nil {
+	database := cfg.Database.URL.Reveal()
+	if d.store, err = store.Open(ctx, database, store.Options{Log: log.Named("store"), Registerer: d.registry}); err != nil {
 		return nil, err
 	}
-	if err = d.openOwn(ctx); err != nil {
-		return nil, err
+	set := settings{cfg: cfg, own: cfg.OwnRelay.URL, seed: uint64(d.started.UnixNano())}
+	if set.own == "" {
+		if d.embedded, err = openEmbedded(ctx, set, database, log); err != nil {
+			return nil, err
+		}
+		if set.own, err = relayurl.Canonical(d.embedded.URL()); err != nil {
+			return nil, err
+		}
+		log.Info("no own relay given: the embedded one is served", zap.String("url", d.embedded.URL()))
 	}
-	if err = d.build(ctx, rewrite); err != nil {
+	if d.ring, err = newRing(ctx, set, relay.NewDialer(set.dialer(rewrite)), d.store, d.registry, log); err != nil {
 		return nil, err
 	}
 	d.web, err = web.Listen(ctx, web.Options{
@@ -72,26 +64,12 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 	return d, err
 }
 
-// openOwn starts the embedded relay when the operator has none.
-func (d *daemon) openOwn(ctx context.Context) error {
-	d.own = d.cfg.OwnRelay.URL
-	if d.own != "" {
-		return nil
-	}
-	e := d.cfg.OwnRelay.Embedded
-	r, err := embedded.Open(ctx, embedded.Options{
-		Dir: beside(d.cfg.Database.URL.Reveal(), e.Data), Listen: e.Listen, Rules: d.rules(),
-		Version: readBuildInfo().Version, Log: d.log.Named("embedded"),
+func openEmbedded(ctx context.Context, set settings, database string, log *zap.Logger) (*embedded.Relay, error) {
+	e := set.cfg.OwnRelay.Embedded
+	return embedded.Open(ctx, embedded.Options{
+		Dir: beside(database, e.Data), Listen: e.Listen, Rules: set.rules(),
+		Version: readBuildInfo().Version, Log: log.Named("embedded"),
 	})
-	if err != nil {
-		return err
-	}
-	d.embedded = r
-	if d.own, err = relayurl.Canonical(r.URL()); err != nil {
-		return fmt.Errorf("embedded relay: %w", err)
-	}
-	d.log.Info("no own relay given: the embedded one is served", zap.String("url", r.URL()))
-	return nil
 }
 
 // beside puts a relative data directory next to a SQLite database.
@@ -103,111 +81,36 @@ func beside(database, data string) string {
 	return filepath.Join(filepath.Dir(file), data)
 }
 
-// build makes the rooms and the channels between them.
-func (d *daemon) build(ctx context.Context, rewrite func(relayurl.URL) (string, error)) error {
-	l := d.cfg.Limits
-	dialer := relay.NewDialer(relay.DialerOptions{
-		UserAgent:    relay.UserAgent(readBuildInfo().Version, d.cfg.HTTP.Contact),
-		AllowPrivate: d.cfg.Network.AllowPrivate, ConnectTimeout: l.ConnectTimeout,
-		MessageBytes: max(int64(l.MessageBytes), int64(l.NegMessageBytes)), Rewrite: d.rewriteOthers(rewrite),
-	})
-	d.publisher = relay.NewPublisher(relay.PublisherOptions{
-		Own: d.own, Dialer: dialer, Ledger: d.store, Reports: d.reports, Rules: d.rules(),
-		Metrics: relay.NewPublisherMetrics(d.registry), Log: d.log.Named("publisher"),
-		Window: d.cfg.OwnRelay.Window, EventsPerSecond: float64(d.cfg.OwnRelay.EventsPerSecond),
-		PendingEvents: l.PendingEvents, PendingBytes: int64(l.PendingBytes), FutureSkew: l.FutureSkew, IrrelevantIDs: l.IrrelevantIDs,
-	})
-	d.fleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: relay.ConnOptions{
-		Dialer: dialer, Sink: d.publisher, Reports: d.reports, Metrics: relay.NewMetrics(d.registry), Log: d.log.Named("relay"),
-		REQsPerMinute: l.ReqsPerMinute, Events: d.eventLimits(),
-	}})
-	d.self = selfsub.New(selfsub.Options{
-		URL: d.own, Window: d.cfg.Sync.BatchWindow, Observe: d.publisher.Observe, Facts: d.facts, Log: d.log.Named("selfsub"),
-	})
-	d.selfFleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: relay.ConnOptions{
-		Dialer: dialer, Sink: d.self, Reports: d.self.Reports(), Log: d.log.Named("selfsub"), Events: d.eventLimits(),
-	}})
-	state, err := d.store.Load(ctx)
-	if err != nil {
-		return fmt.Errorf("stored state: %w", err)
-	}
-	engine, err := sync.New(d.engineConfig(), state, d.log.Named("sync"), sync.NewMetrics(d.registry), time.Now())
-	if err != nil {
-		return err
-	}
-	d.snapshot.Store(engine.Snapshot(time.Now()))
-	d.runner = &sync.Runner{
-		Engine: engine, Wire: d.fleet, Own: d.self, Store: d.store,
-		Facts: d.facts, Reports: d.reports, Publish: func(s *sync.Snapshot) { d.snapshot.Store(s) },
-	}
-	return nil
-}
-
-// rewriteOthers leaves the own relay's URL as it is: only remote relays are mapped.
-func (d *daemon) rewriteOthers(rewrite func(relayurl.URL) (string, error)) func(relayurl.URL) (string, error) {
-	if rewrite == nil {
-		return nil
-	}
-	return func(u relayurl.URL) (string, error) {
-		if u == d.own {
-			return string(u), nil
-		}
-		return rewrite(u)
-	}
-}
-
-// run works until ctx ends, then stops in the order of the ring: selfsub and connections, publisher, engine, store,
-// embedded relay. What is in flight gets the publisher's drain time.
+// run works until ctx ends or the database is lost for good, and closes what newDaemon opened: the ring first, then the
+// page, the store and the embedded relay.
 func (d *daemon) run(ctx context.Context) error {
 	defer d.close()
-	var g errgroup.Group
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-
-	publisherCtx, stopPublisher := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopPublisher()
-	publisherDone, runnerDone := make(chan struct{}), make(chan struct{})
-	fail := func(err error) error {
-		cancel()
-		return err
-	}
-	g.Go(func() error {
-		defer close(publisherDone)
-		return fail(d.publisher.Run(publisherCtx))
-	})
-	g.Go(func() error {
-		d.runner.Run(ctx, runnerDone)
-		return nil
-	})
-	g.Go(func() error {
-		d.self.Run(ctx, d.selfFleet)
-		return nil
-	})
 	webCtx, stopWeb := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWeb()
-	g.Go(func() error { return fail(d.web.Run(webCtx)) })
+
+	var g errgroup.Group
 	g.Go(func() error {
+		defer cancel()
+		return d.web.Run(webCtx)
+	})
+	g.Go(func() error {
+		defer cancel()
 		select {
 		case <-d.store.Done():
-			return fail(d.store.Err())
+			return d.store.Err()
 		case <-ctx.Done():
+			d.log.Info("stopping")
 			return nil
 		}
 	})
 	g.Go(func() error {
-		<-ctx.Done()
-		d.log.Info("stopping")
-		d.selfFleet.Wait()
-		d.fleet.Wait()
-		stopPublisher()
-		<-publisherDone
-		close(runnerDone)
-		stopWeb()
-		return nil
+		defer stopWeb()
+		defer cancel()
+		return d.ring.run(ctx)
 	})
-	err := g.Wait()
-	d.log.Info("stopped")
-	return err
+	return g.Wait()
 }
 
 const (
@@ -215,7 +118,7 @@ const (
 	closeTimeout = 10 * time.Second
 )
 
-// close ends what newDaemon opened, in the reverse order; it may be called once.
+// close ends what newDaemon opened, in the reverse order of use; it may be called once.
 func (d *daemon) close() {
 	if d.store != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)

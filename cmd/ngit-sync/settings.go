@@ -1,54 +1,97 @@
 package main
 
 import (
-	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/config"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/sync"
 )
 
+// settings is the configuration as the rooms take it.
+type settings struct {
+	cfg  config.Config
+	own  relayurl.URL
+	seed uint64 // of everything that is spread
+}
+
 // rules is the scope as configured: what the publisher, the engine and the embedded relay agree on.
-func (d *daemon) rules() nip34.Rules {
-	s := d.cfg.Scope
+func (s settings) rules() nip34.Rules {
+	scope := s.cfg.Scope
 	r := nip34.Rules{
-		Domains: d.cfg.OwnRelay.Domains, Archive: s.Archive, RelaysPerRepo: d.cfg.Limits.RelaysPerRepo, OwnURLs: d.isOwn,
+		Domains: s.cfg.OwnRelay.Domains, Archive: scope.Archive, RelaysPerRepo: s.cfg.Limits.RelaysPerRepo, OwnURLs: s.isOwn,
 		DenyAuthors: map[event.PubKey]bool{}, DenyRepos: map[event.Ref]bool{},
 	}
-	for _, pk := range s.DenyAuthors {
+	for _, pk := range scope.DenyAuthors {
 		r.DenyAuthors[pk] = true
 	}
-	for _, ref := range s.DenyRepos {
+	for _, ref := range scope.DenyRepos {
 		r.DenyRepos[ref] = true
 	}
 	return r
 }
 
 // isOwn reports whether a URL is the own relay under any of its names.
-func (d *daemon) isOwn(u relayurl.URL) bool {
-	return u == d.own || relayurl.MatchHost(string(u), d.cfg.OwnRelay.Domains)
+func (s settings) isOwn(u relayurl.URL) bool {
+	return u == s.own || relayurl.MatchHost(string(u), s.cfg.OwnRelay.Domains)
 }
 
-func (d *daemon) eventLimits() event.Limits {
-	return event.Limits{Bytes: int(d.cfg.Limits.MessageBytes), Tags: d.cfg.Limits.EventTags}
+func (s settings) eventLimits() event.Limits {
+	return event.Limits{Bytes: int(s.cfg.Limits.MessageBytes), Tags: s.cfg.Limits.EventTags}
 }
 
-func (d *daemon) engineConfig() sync.Config {
-	c, s, l := sync.DefaultConfig(), d.cfg.Sync, d.cfg.Limits
-	c.Rules, c.Own = d.rules(), d.isOwn
-	c.Bootstrap, c.Pinned = s.Bootstrap, s.Pinned
+func (s settings) dialer(rewrite func(relayurl.URL) (string, error)) relay.DialerOptions {
+	l := s.cfg.Limits
+	o := relay.DialerOptions{
+		UserAgent:    relay.UserAgent(readBuildInfo().Version, s.cfg.HTTP.Contact),
+		AllowPrivate: s.cfg.Network.AllowPrivate, ConnectTimeout: l.ConnectTimeout,
+		MessageBytes: max(int64(l.MessageBytes), int64(l.NegMessageBytes)),
+	}
+	if rewrite != nil {
+		o.Rewrite = func(u relayurl.URL) (string, error) {
+			if u == s.own {
+				return string(u), nil
+			}
+			return rewrite(u)
+		}
+	}
+	return o
+}
+
+func (s settings) publisher(o relay.PublisherOptions) relay.PublisherOptions {
+	l := s.cfg.Limits
+	o.Own, o.Rules = s.own, s.rules()
+	o.Window, o.EventsPerSecond = s.cfg.OwnRelay.Window, float64(s.cfg.OwnRelay.EventsPerSecond)
+	o.PendingEvents, o.PendingBytes = l.PendingEvents, int64(l.PendingBytes)
+	o.FutureSkew, o.IrrelevantIDs = l.FutureSkew, l.IrrelevantIDs
+	return o
+}
+
+func (s settings) conn(o relay.ConnOptions) relay.ConnOptions {
+	o.REQsPerMinute, o.Events = s.cfg.Limits.ReqsPerMinute, s.eventLimits()
+	return o
+}
+
+func (s settings) engine() sync.Config {
+	c, from, l, h := sync.DefaultConfig(), s.cfg.Sync, s.cfg.Limits, s.cfg.Health
+	c.Rules, c.Own, c.Seed = s.rules(), s.isOwn, s.seed
+	c.Bootstrap, c.Pinned = from.Bootstrap, from.Pinned
 	c.DenyRelays = map[relayurl.URL]bool{}
-	for _, u := range d.cfg.Scope.DenyRelays {
+	for _, u := range s.cfg.Scope.DenyRelays {
 		c.DenyRelays[u] = true
 	}
-	c.SettleDelay, c.ReconnectWindow, c.SinceOverlap = s.SettleDelay, s.ReconnectWindow, s.SinceOverlap
-	c.FullInterval, c.FullJitter, c.RemoveGrace = s.FullInterval, s.FullJitter, s.RemoveGrace
-	c.TagsPerFilter, c.RootsPerRepo, c.MaxRelays, c.ConcurrentDials = s.TagsPerFilter, l.RootsPerRepo, l.MaxRelays, l.ConcurrentDials
-	c.Seed = uint64(d.started.UnixNano())
-
-	h := health.DefaultPolicy()
-	h.BaseBackoff, h.MaxBackoff, h.DeadAfter, h.DeadRetry = d.cfg.Health.BaseBackoff, d.cfg.Health.MaxBackoff, d.cfg.Health.DeadAfter, d.cfg.Health.DeadRetry
-	h.StableAfter, h.RateLimitCooldown = d.cfg.Health.StableAfter, d.cfg.Health.RateLimitCooldown
-	c.Health = h
+	if len(s.cfg.Scope.AllowRelays) > 0 {
+		c.AllowRelays = map[relayurl.URL]bool{}
+		for _, u := range s.cfg.Scope.AllowRelays {
+			c.AllowRelays[u] = true
+		}
+	}
+	c.SettleDelay, c.ReconnectWindow, c.SinceOverlap = from.SettleDelay, from.ReconnectWindow, from.SinceOverlap
+	c.FullInterval, c.FullJitter, c.RemoveGrace = from.FullInterval, from.FullJitter, from.RemoveGrace
+	c.TagsPerFilter, c.RootsPerRepo, c.MaxRelays, c.ConcurrentDials = from.TagsPerFilter, l.RootsPerRepo, l.MaxRelays, l.ConcurrentDials
+	c.Health.BaseBackoff, c.Health.MaxBackoff = h.BaseBackoff, h.MaxBackoff
+	c.Health.DeadAfter, c.Health.DeadRetry = h.DeadAfter, h.DeadRetry
+	c.Health.StableAfter, c.Health.RateLimitCooldown = h.StableAfter, h.RateLimitCooldown
 	return c
 }
