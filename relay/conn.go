@@ -27,6 +27,7 @@ type ConnOptions struct {
 	Grace         time.Duration // for events of a subscription that was closed, 30 s
 	RatePause     time.Duration // of historic work after a rate signal, 65 s
 	REQsPerMinute int           // 1200; halved on every rate signal down to 6
+	LivePerSecond int           // live events that are read, each 4 KiB counting as one, 500; a burst of ten times as many
 	Events        event.Limits
 	Metrics       *Metrics    // nil: discarded
 	Log           *zap.Logger // nil: discarded
@@ -45,6 +46,7 @@ func (o ConnOptions) withDefaults() ConnOptions {
 	def(&o.Grace, 30*time.Second)
 	def(&o.RatePause, 65*time.Second)
 	def(&o.REQsPerMinute, 1200)
+	def(&o.LivePerSecond, 500)
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)
 	}
@@ -66,6 +68,8 @@ type Conn struct {
 	left    map[string]leftover // subscriptions that were closed a short while ago
 	bucket  bucket
 	pause   time.Time // no historic REQ before
+	flow    flow
+	hold    time.Time // nothing is read before: the relay floods
 
 	metrics   connMetrics
 	hits      []int     // scratch of matching
@@ -75,7 +79,6 @@ type Conn struct {
 	markAt    time.Time // of the next live mark
 	sweepAt   time.Time // of left, zero when it is empty
 	lastEOSE  string    // the subscription of the last frame, if that was an EOSE
-	challenge string    // of the last AUTH: remote relays are not answered (NIP-42)
 	broken    int       // frames in a row that could not be read
 	offended  map[string]time.Time
 	limitedAt time.Time // of the last rate signal that was reported
@@ -113,7 +116,9 @@ func NewConn(o ConnOptions) *Conn {
 func (c *Conn) Run(ctx context.Context) error {
 	doc, failure := c.connect(ctx)
 	if failure != nil {
-		c.o.Metrics.attempt(c.o.URL, false)
+		if failure.Cause != health.CauseLocal {
+			c.o.Metrics.attempt(c.o.URL, false)
+		}
 		c.log.Debug("dial failed", zap.Error(failure))
 		c.report(Down{ID: c.o.ID, At: time.Now(), Failure: failure})
 		return failure
@@ -123,6 +128,7 @@ func (c *Conn) Run(ctx context.Context) error {
 	now := time.Now()
 	c.limits = doc.Limits(c.o.Limits)
 	c.bucket = newBucket(c.o.REQsPerMinute, now)
+	c.flow = newFlow(c.o.LivePerSecond, now)
 	c.seenAt, c.markAt = now, now.Add(c.o.MarkEvery)
 	c.log.Debug("connected", zap.Int("subscriptions", c.limits.Subscriptions), zap.Int("page", c.limits.PageLimit))
 	c.report(Up{ID: c.o.ID, At: now, Limits: c.limits, Name: doc.Name})
@@ -166,13 +172,19 @@ func (c *Conn) loop(ctx context.Context) (hangup bool) {
 	timer := time.NewTimer(time.Until(armed))
 	defer timer.Stop()
 	for {
-		c.pump(time.Now())
+		now := time.Now()
+		c.pump(now)
+		frames := c.sock.Frames()
+		if now.Before(c.hold) {
+			frames = nil
+			c.wakeBy(c.hold)
+		}
 		if !c.wake.Equal(armed) {
 			armed = c.wake
 			timer.Reset(time.Until(armed))
 		}
 		select {
-		case f, ok := <-c.sock.Frames():
+		case f, ok := <-frames:
 			if !ok || !c.drain(f) {
 				return false
 			}
@@ -200,6 +212,9 @@ const burstFrames = 64
 func (c *Conn) drain(f Frame) bool {
 	for range burstFrames {
 		c.frame(f)
+		if f.At.Before(c.hold) {
+			return true
+		}
 		var ok bool
 		select {
 		case f, ok = <-c.sock.Frames():
@@ -215,6 +230,9 @@ func (c *Conn) drain(f Frame) bool {
 }
 
 func (c *Conn) drainWaiting() bool {
+	if time.Now().Before(c.hold) {
+		return true
+	}
 	select {
 	case f, ok := <-c.sock.Frames():
 		return ok && c.drain(f)
@@ -237,7 +255,10 @@ func (c *Conn) expire(now time.Time) {
 		c.markAt = now.Add(c.o.MarkEvery)
 	}
 	c.wakeBy(c.markAt)
-	c.expirePages(now)
+	if !now.Before(c.hold) { // what is not read cannot be late
+		c.expirePages(now)
+		c.expireLive(now)
+	}
 	c.tellShrunk(now)
 	if !c.sweepAt.IsZero() && !now.Before(c.sweepAt) {
 		c.sweepAt = time.Time{}
@@ -296,13 +317,14 @@ func (c *Conn) frame(f Frame) {
 			c.pageEOSE(p, f)
 			return
 		}
-		c.live.eose(f.Sub)
+		c.live.eose(f.Sub, f.At)
 	case FrameClosed:
 		c.closed(f)
 	case FrameNotice:
 		c.notice(f)
 	case FrameAuth:
-		c.challenge = f.Text
+		c.log.Debug("relay asks for a login, which remote relays do not get")
+	case FrameOK, FrameCount, FrameNegMsg, FrameNegErr: // answers to what is not asked here
 	case Broken:
 		c.unreadable(f)
 	}

@@ -176,7 +176,7 @@ func TestMetricsOfAForgottenRelayGo(t *testing.T) {
 		g.fleet.Send(2, AskBatch{Batch{ID: 1, Filters: historicKinds(1)}})
 		synctest.Wait()
 		require.GreaterOrEqual(t, testutil.ToFloat64(m.events.WithLabelValues("ws://r0", "historic")), 3.0, "as they arrive")
-		require.Equal(t, 1.0, testutil.ToFloat64(m.attempts.WithLabelValues("ws://r0", "success")))
+		require.InDelta(t, 1, testutil.ToFloat64(m.attempts.WithLabelValues("ws://r0", "success")), 0)
 		require.Positive(t, testutil.ToFloat64(m.pages))
 		m.offence(g.url(0), OffenceForged)
 		require.Equal(t, 1, testutil.CollectAndCount(m.offences))

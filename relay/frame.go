@@ -173,11 +173,11 @@ func (s *scanner) eose(f *Frame) error {
 		if s.rest = trimLeft(s.rest); len(s.rest) > 0 && s.rest[0] == '[' {
 			s.rest = trimRight(trim(s.rest[1:]), ']')
 		}
-		hint, err := s.string(maxTextLen)
-		if err != nil {
+		q := s.quoted()
+		if q == nil {
 			break // a hint is optional, and so is understanding it
 		}
-		hints = append(hints, hint)
+		hints = append(hints, unquote(cut(q)))
 	}
 	f.Hint = filters.ParseHint(hints)
 	return nil

@@ -302,7 +302,7 @@ func (c *Conn) endBatches(why string) {
 // seenIDs remembers the last ids of a batch, so that an event that matches several of its groups is delivered once.
 type seenIDs struct{ young, old map[event.ID]struct{} }
 
-const seenGeneration = 1 << 15
+const seenGeneration = 1 << 13
 
 func (s *seenIDs) first(id event.ID) bool {
 	if _, ok := s.young[id]; ok {

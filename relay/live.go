@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -17,6 +18,7 @@ type liveTable struct {
 	waiting []*liveSub // for a free subscription, oldest first
 	onWire  int        // REQs sent and not closed
 	sent    int        // subscriptions opened so far
+	answer  time.Time  // of the last EOSE
 	unready int        // wanted and not open: no live mark
 }
 
@@ -36,6 +38,7 @@ type liveSub struct {
 	order   int // in which it was opened
 	filters []nostr.Filter
 	state   liveState
+	asked   time.Time // the last REQ
 	// sets are what this id has asked for, the newest last. An event may still come for a REQ that was replaced until the
 	// EOSE after the next one.
 	sets   []*filters.Set
@@ -82,7 +85,8 @@ func (t *liveTable) wait(s *liveSub) {
 	t.waiting = append(t.waiting, s)
 }
 
-func (t *liveTable) eose(id string) {
+func (t *liveTable) eose(id string, now time.Time) {
+	t.answer = now
 	if s := t.subs[id]; s != nil && s.state == liveSent {
 		t.set(s, liveOpen)
 		s.settle()
@@ -120,6 +124,7 @@ func (c *Conn) setLive(cmd SetLive, now time.Time) {
 			c.sendLive(s)
 		case liveDead:
 			c.live.wait(s)
+		case liveWaiting: // its turn will come
 		}
 	}
 }
@@ -143,7 +148,32 @@ func (c *Conn) sendLive(s *liveSub) {
 		s.order = c.live.sent
 	}
 	c.live.set(s, liveSent)
+	s.asked = time.Now()
+	c.wakeBy(s.asked.Add(c.limits.IdleWait))
 	c.send(msg)
+}
+
+// expireLive gives up subscriptions that the relay does not open. One that answers others meanwhile is busy.
+func (c *Conn) expireLive(now time.Time) {
+	var late []*liveSub
+	for _, s := range c.live.subs {
+		if s.state != liveSent {
+			continue
+		}
+		at := s.asked
+		if c.live.answer.After(at) {
+			at = c.live.answer
+		}
+		if at = at.Add(c.limits.IdleWait); now.Before(at) {
+			c.wakeBy(at)
+			continue
+		}
+		late = append(late, s)
+	}
+	slices.SortFunc(late, func(a, b *liveSub) int { return a.order - b.order })
+	for _, s := range late {
+		c.closeLive(s, fmt.Sprintf("no EOSE in %s", c.limits.IdleWait), now)
+	}
 }
 
 // openLive opens what waits for room. One subscription stays free for history.
@@ -170,6 +200,9 @@ func (c *Conn) endLive(s *liveSub, reason string, now time.Time) {
 }
 
 func (c *Conn) liveEvent(s *liveSub, f Frame) {
+	if hold := c.flow.spend(f.Size, f.At); !hold.IsZero() {
+		c.hold = hold
+	}
 	e := c.parse(f, Live)
 	if e == nil {
 		return

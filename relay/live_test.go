@@ -364,11 +364,10 @@ func TestHalfOpenConnectionIsGivenUp(t *testing.T) {
 	})
 }
 
-func TestManyEventsWhileTheSinkIsSlow(t *testing.T) {
+func TestLiveEventsKeepTheirOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		g := newRig(t, relaytest.Options{PageCap: 500}, nil)
+		g := newRig(t, relaytest.Options{}, nil)
 		g.tell(liveOf("l0", kinds(1)))
-		g.ask(1, kinds(7))
 		for i := range 500 {
 			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
 		}
@@ -379,5 +378,43 @@ func TestManyEventsWhileTheSinkIsSlow(t *testing.T) {
 			require.False(t, seen[i].At.Before(seen[i-1].At))
 			require.Greater(t, seen[i].Event.CreatedAt, seen[i-1].Event.CreatedAt, "in the order of the wire")
 		}
+	})
+}
+
+func TestALiveFloodIsReadSlowly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		notes := relaytest.Notes(10, 7, 100)
+		g := newRig(t, relaytest.Options{Events: notes}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+		g.tell(liveOf("l0", kinds(1)))
+		for i := range 1100 {
+			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
+		}
+		g.ask(1, kinds(7))
+		require.InDelta(t, 100, len(g.sink.ids(0)), 2, "the burst")
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		require.InDelta(t, 300, len(g.sink.ids(0)), 5)
+		require.Nil(t, g.sink.final(1), "the page is behind the flood, and not late")
+		time.Sleep(90 * time.Second)
+		synctest.Wait()
+		require.Len(t, g.sink.ids(0), 1100)
+		require.Empty(t, g.wait(1).Err)
+		require.Len(t, g.sink.ids(1), 10)
+		require.Empty(t, reported[Down](g))
+	})
+}
+
+func TestALiveSubscriptionWithoutEOSEIsGivenUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		g := newRig(t, relaytest.Options{NoEOSE: true}, nil)
+		g.tell(liveOf("l0", kinds(1)))
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		closed := reported[Closed](g)
+		require.Len(t, closed, 1)
+		require.Equal(t, "no EOSE in 30s", closed[0].Reason)
+		require.Equal(t, 30*time.Second, closed[0].At.Sub(start))
+		require.Equal(t, []string{"l0"}, g.relay.Closes())
 	})
 }

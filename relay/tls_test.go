@@ -3,13 +3,12 @@ package relay
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"io"
-	"log"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -19,7 +18,7 @@ import (
 func TestTLSFailures(t *testing.T) {
 	r := relaytest.Start(t, relaytest.Options{})
 	srv := httptest.NewUnstartedServer(r)
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.Config.ErrorLog = zap.NewStdLog(zap.NewNop())
 	srv.TLS = &tls.Config{MaxVersion: tls.VersionTLS12}
 	srv.StartTLS()
 	t.Cleanup(srv.Close)

@@ -26,8 +26,8 @@ func (w *wire) LocalAddr() net.Addr         { return pipeAddr{} }
 func (w *wire) RemoteAddr() net.Addr        { return pipeAddr{} }
 
 func (w *wire) Close() error {
-	w.in.close(io.ErrClosedPipe)
-	w.out.close(io.EOF)
+	w.in.close(true)
+	w.out.close(false)
 	return nil
 }
 
@@ -52,7 +52,8 @@ type direction struct {
 	mu      sync.Mutex
 	cond    *sync.Cond
 	buf     []byte
-	end     error // for readers, once the buffer is empty
+	ended   bool // nothing more is written
+	shut    bool // nothing more is read
 	reading deadline
 	writing deadline
 }
@@ -68,8 +69,8 @@ func (d *direction) read(p []byte) (int, error) {
 	defer d.mu.Unlock()
 	for {
 		switch {
-		case d.end == io.ErrClosedPipe:
-			return 0, d.end
+		case d.shut:
+			return 0, io.ErrClosedPipe
 		case d.reading.passed:
 			return 0, os.ErrDeadlineExceeded
 		case len(d.buf) > 0:
@@ -77,8 +78,8 @@ func (d *direction) read(p []byte) (int, error) {
 			d.buf = d.buf[n:]
 			d.cond.Broadcast()
 			return n, nil
-		case d.end != nil:
-			return 0, d.end
+		case d.ended:
+			return 0, io.EOF
 		}
 		d.cond.Wait()
 	}
@@ -90,7 +91,7 @@ func (d *direction) write(p []byte) (int, error) {
 	written := 0
 	for {
 		switch {
-		case d.end != nil:
+		case d.ended:
 			return written, io.ErrClosedPipe
 		case d.writing.passed:
 			return written, os.ErrDeadlineExceeded
@@ -107,12 +108,11 @@ func (d *direction) write(p []byte) (int, error) {
 	}
 }
 
-func (d *direction) close(end error) {
+func (d *direction) close(shut bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.end == nil || end == io.ErrClosedPipe {
-		d.end = end
-	}
+	d.ended = true
+	d.shut = d.shut || shut
 	d.reading.stop()
 	d.writing.stop()
 	d.cond.Broadcast()
