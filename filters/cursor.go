@@ -8,8 +8,12 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
-// maxBoundary is how many events of one second are remembered. A relay that brings ever new ones is stepped past.
-const maxBoundary = 8192
+const (
+	// maxBoundary is how many events of one second are remembered.
+	maxBoundary = 8192
+	// maxStays is how many pages in a row may bring new events of the same second: the relay has no order there.
+	maxStays = 32
+)
 
 // cursor is one filter of a Pager and how far it has got.
 type cursor struct {
@@ -22,6 +26,7 @@ type cursor struct {
 	owed     bool                  // something came that is not above until: it should come again
 	suspect  bool
 	offences int // pages in a row that ignored until
+	stays    int // pages in a row that did not move until
 	done     bool
 	fault    Fault
 	gap      bool
@@ -31,10 +36,12 @@ type cursor struct {
 	credits  []credit
 	unseen   int  // credits that are new to the pager
 	returned bool // an event of the boundary second came
+	lost     bool // displaced
 
 	// below says that its last page brought something new, yet less than half of what the relay has proven: the
 	// relay should have had no more.
-	below bool
+	below          bool
+	pageSize, size int // credits of that page, to all filters and to this one
 }
 
 // credit is an event that matches the filter. It is own when no other filter of the page matches it.
@@ -123,8 +130,9 @@ func (c *cursor) brought() (own int, fresh bool, oldest int64) {
 
 // advance moves the cursor down to a second whose delivered events are then the boundary.
 func (c *cursor) advance(second int64) {
+	c.stays++
 	if second < c.until {
-		c.boundary = nil
+		c.boundary, c.stays = nil, 0
 	}
 	c.until = second
 	if c.boundary == nil {
@@ -139,18 +147,18 @@ func (c *cursor) advance(second int64) {
 	if second < math.MaxInt64 {
 		c.settled++
 	}
-	switch {
-	case second < max(1, c.since):
-		c.done = true
-	case len(c.boundary) > maxBoundary:
-		c.step(true)
-	}
+	c.done = second < max(1, c.since)
+}
+
+// crowded reports that asking for the boundary second again and again does not come to an end.
+func (c *cursor) crowded() bool {
+	return !c.done && (c.stays > maxStays || len(c.boundary) > maxBoundary)
 }
 
 // step goes one second back.
 func (c *cursor) step(gap bool) {
 	c.gap = c.gap || gap
-	c.credits = nil
+	c.credits, c.stays = nil, 0
 	c.settled = c.until
 	c.until--
 	c.boundary, c.owed = nil, false

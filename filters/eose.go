@@ -12,19 +12,18 @@ func (p *Pager) EOSE(hint Hint) {
 		p.Fail()
 		return
 	}
-	p.page = nil
-	if pg.wanted > 0 {
-		p.idle = 0
-	} else if p.idle++; p.idle > idlePages+2*len(p.cursors) {
-		p.failAll(FaultEndless)
-		return
-	}
+	p.page, p.previous = nil, pg.seen
+	progress := true
 	if pg.narrow != nil {
 		p.endPart(pg, hint)
 	} else {
-		p.endPage(pg, hint)
+		progress = p.endPage(pg, hint)
 	}
-	p.previous = pg.seen
+	if progress && pg.wanted > 0 {
+		p.idle = 0
+	} else if p.idle++; p.idle > idlePages+idlePagesEach*len(p.cursors) {
+		p.failAll(FaultEndless)
+	}
 }
 
 func (p *Pager) endPart(pg *page, hint Hint) {
@@ -39,30 +38,39 @@ func (p *Pager) endPart(pg *page, hint Hint) {
 	}
 }
 
-func (p *Pager) endPage(pg *page, hint Hint) {
+// endPage reports whether a cursor moved.
+func (p *Pager) endPage(pg *page, hint Hint) (progress bool) {
 	if pg.arrived == 0 {
 		p.endEmpty(pg, hint)
-		return
+		return false
 	}
 	p.empties = 0
 	if p.unbounded(pg) {
-		return
+		return false
 	}
 	finish := hint == HintFinish && pg.off == 0 && len(pg.seen) < p.limit
 	dirty := pg.beyond > 0 || pg.off > len(pg.seen)
-	before, doubt := p.proven, false
+	for _, c := range pg.cursors {
+		if c.below && c.unseen > 0 {
+			// It gave less than it has proven, and yet had more.
+			p.proven.Page, p.proven.Filter = min(p.proven.Page, c.pageSize), min(p.proven.Filter, c.size)
+		}
+	}
+	before := p.proven
 	for _, c := range pg.cursors {
 		own, fresh, oldest := c.brought()
-		doubt = doubt || (c.below && c.unseen > 0)
 		below := 2*pg.credited <= before.Page && 2*len(c.credits) <= before.Filter
-		c.below = fresh && below
+		c.below, c.pageSize, c.size = fresh && below, pg.credited, len(c.credits)
 		switch {
 		case c.complete() || (finish && p.bounded(c)):
 			c.done = true
 		case fresh && p.bounded(c):
-			c.suspect = c.suspect && len(pg.cursors) == 1
-			c.offences = 0
+			c.suspect, c.offences = false, 0
 			c.advance(oldest)
+			progress = true
+			if c.crowded() && p.narrow == nil {
+				p.startNarrowing(c)
+			}
 		case dirty:
 			c.offend()
 		case len(pg.cursors) == 1:
@@ -74,9 +82,7 @@ func (p *Pager) endPage(pg *page, hint Hint) {
 		}
 		p.prove(len(pg.seen), own)
 	}
-	if doubt {
-		p.proven, p.distrust = Proven{Until: p.proven.Until}, true
-	}
+	return progress
 }
 
 // endEmpty ends all filters of a page that brought nothing. Where something should have come the relay may be short of
@@ -107,36 +113,48 @@ func (p *Pager) bounded(c *cursor) bool {
 }
 
 // unbounded looks for filters to which events came, but none of the boundary, which a relay should give first. It reads until as
-// exclusive or has lost them: a page that is one second wider tells. Until then the page counts for nothing.
+// exclusive or has lost them: a page that is one second wider tells. A page that shows no boundary counts for nothing.
 func (p *Pager) unbounded(pg *page) bool {
+	if p.proven.Until != BoundUnknown {
+		p.probing = false
+		return false
+	}
 	if !p.probing {
-		p.probing = p.proven.Until == BoundUnknown && slices.ContainsFunc(pg.cursors, (*cursor).displaced)
+		for _, c := range pg.cursors {
+			c.lost = c.displaced()
+			p.probing = p.probing || c.lost
+		}
 		return p.probing
 	}
 	p.probing = false
-	if p.proven.Until == BoundUnknown && slices.ContainsFunc(pg.cursors, func(c *cursor) bool { return c.returned }) {
+	if slices.ContainsFunc(pg.cursors, func(c *cursor) bool { return c.returned }) {
 		p.proven.Until = BoundExclusive
+		return false
 	}
+	lost := false
 	for _, c := range pg.cursors {
-		if c.displaced() {
-			c.boundary = nil
-		}
+		lost = lost || c.lost
+		c.boundary, c.lost = nil, false
 	}
-	return false
+	return lost
 }
 
 // endAlone ends a filter to which a page of its own brought nothing new, unless its second may hold more.
 func (p *Pager) endAlone(c *cursor, hint Hint) {
 	switch {
 	case p.full(len(c.credits), hint):
-		if p.narrow = newNarrowing(c); p.narrow.over() {
-			p.narrow = nil
-			c.step(true)
-		}
+		p.startNarrowing(c)
 	case hint == HintMore:
 		c.fail(FaultWithheld)
 	default:
 		c.done = true
+	}
+}
+
+func (p *Pager) startNarrowing(c *cursor) {
+	if p.narrow = newNarrowing(c); p.narrow.over() {
+		p.narrow = nil
+		c.step(true)
 	}
 }
 

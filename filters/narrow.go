@@ -16,17 +16,14 @@ const narrowPages = 1024
 type narrowing struct {
 	cursor *cursor
 	second int64
-	parts  []nostr.Filter // still to be asked; the last is asked now
-	missed map[event.ID]struct{}
+	parts  []nostr.Filter        // still to be asked; the last is asked now
+	found  map[event.ID]struct{} // of the cursor's boundary
 	pages  int
 	gap    bool
 }
 
 func newNarrowing(c *cursor) *narrowing {
-	n := &narrowing{cursor: c, second: c.until, missed: map[event.ID]struct{}{}}
-	for id := range c.boundary {
-		n.missed[id] = struct{}{}
-	}
+	n := &narrowing{cursor: c, second: c.until, found: map[event.ID]struct{}{}}
 	second := nostr.Timestamp(n.second)
 	f := c.filter
 	f.Since, f.Until = &second, nil
@@ -48,7 +45,9 @@ func (n *narrowing) answer(seen map[event.ID]struct{}, full bool) {
 	n.parts = n.parts[:len(n.parts)-1]
 	n.pages++
 	for id := range seen {
-		delete(n.missed, id)
+		if n.cursor.knows(id, n.second) {
+			n.found[id] = struct{}{}
+		}
 	}
 	if full {
 		n.split(part)
@@ -62,7 +61,7 @@ func (n *narrowing) over() bool { return len(n.parts) == 0 }
 
 // lossy reports that events of the second may not have been delivered. Events that were there before and did not come again
 // show that the relay does not answer for parts of a second.
-func (n *narrowing) lossy() bool { return n.gap || len(n.missed) > 0 }
+func (n *narrowing) lossy() bool { return n.gap || len(n.found) < len(n.cursor.boundary) }
 
 func (n *narrowing) split(f nostr.Filter) {
 	if a, b, ok := Halve(f); ok {

@@ -91,8 +91,9 @@ const (
 	pageSlack = 32
 	// maxOffences is how many pages that ignore until a filter bears.
 	maxOffences = 2
-	// idlePages is how many pages in a row, beyond two per filter, may bring nothing new.
-	idlePages = 256
+	// idlePages and idlePagesEach are how many pages in a row, in all and for each filter, may bring nothing new.
+	idlePages     = 256
+	idlePagesEach = 32
 )
 
 // Pager asks for everything that matches a group of filters, page by page. Call Next for the filters of
@@ -123,8 +124,7 @@ type Pager struct {
 	probing  bool // asks one second more, to see whether the relay reads until as exclusive
 	empties  int  // empty pages in a row
 	proven   Proven
-	distrust bool // the relay was seen to give less than it has proven to
-	idle     int  // pages in a row without anything new
+	idle     int // pages in a row that brought nothing new or moved nothing
 	narrow   *narrowing
 	page     *page
 	previous map[event.ID]struct{} // events of the page before
@@ -158,7 +158,8 @@ func NewPager(fs []nostr.Filter, limit int) *Pager {
 // Trust says what the relay has proven before, on this connection. Call it before the first Next.
 func (p *Pager) Trust(proven Proven) { p.proven = proven }
 
-// Proven says what the relay has proven so far. The numbers are zero when it gave less at another time.
+// Proven says what the relay has proven so far. It may be less than what Trust said: a relay that cut a smaller page is
+// not trusted with more.
 func (p *Pager) Proven() Proven { return p.proven }
 
 // Ends says how far each filter has got, by the index given to NewPager.
@@ -212,7 +213,7 @@ func (p *Pager) Event(e *event.Event) Verdict {
 	}
 	var matched, known bool
 	if pg.narrow != nil {
-		matched = len(pg.narrow.Match(e, nil)) > 0
+		matched, known = len(pg.narrow.Match(e, nil)) > 0, p.narrow.cursor.knows(e.ID, int64(e.CreatedAt))
 	} else {
 		matched, known = p.credit(e)
 	}
@@ -312,7 +313,5 @@ func (p *Pager) lag() int64 {
 }
 
 func (p *Pager) prove(page, filter int) {
-	if !p.distrust {
-		p.proven.Page, p.proven.Filter = max(p.proven.Page, page), max(p.proven.Filter, filter)
-	}
+	p.proven.Page, p.proven.Filter = max(p.proven.Page, page), max(p.proven.Filter, filter)
 }

@@ -206,10 +206,42 @@ func TestPagerRules(t *testing.T) {
 			want:   []string{"e:x", "e:x <=8", "e:x <=9", "e:x <=9"}, ends: nil,
 		},
 		{
-			name: "a relay that gave less than it has proven is not trusted again", trust: filters.Proven{Page: 100, Filter: 100},
-			relay: simRelay{clamp: 2}, fs: []nostr.Filter{e, q}, events: append(repeat(3, 90, "e:x"), repeat(3, 50, "q:x")...),
-			want: []string{"e:x + q:x", "e:x <=89 + q:x <=49", "e:x <=88 + q:x <=48", "e:x <=88", "q:x <=48"},
-			ends: []filters.End{end(89), end(49)},
+			name: "an exclusive until is seen where filters overlap", relay: simRelay{clamp: 2, exclusive: true}, fs: []nostr.Filter{e, q},
+			events: []string{"20 q:x", "9 e:x", "8 e:x", "8 e:x", "8 e:x q:x", "5 e:x"},
+		},
+		{
+			name: "finish says nothing about an exclusive boundary", relay: simRelay{clamp: 2, exclusive: true, hints: true}, limit: 50,
+			fs: []nostr.Filter{e, q}, events: []string{"20 q:x", "9 e:x", "8 e:x", "8 e:x", "8 e:x q:x", "5 e:x"},
+		},
+		{
+			name: "what never matched is asked apart even where much was proven", trust: filters.Proven{Page: 100, Filter: 100},
+			fs: []nostr.Filter{e, q, tagFilter("q", "y")}, events: []string{"9 e:x", "5 q:x"},
+			want: []string{"e:x + q:x + q:y", "e:x <=9 + q:x <=5", "q:y"}, ends: []filters.End{end(10), end(6), done},
+		},
+		{
+			name: "more means that the second holds more", trust: filters.Proven{Page: 100, Filter: 100}, relay: simRelay{clamp: 2, hints: true},
+			fs: []nostr.Filter{{Kinds: []int{7, 1111}, Tags: nostr.TagMap{"e": {"x"}}}}, events: []string{"9 e:x", "9 e:x", "9/7 e:x"},
+			want: []string{"e:x k7,1111", "e:x k7,1111 <=9", "e:x k7 >=9 <=9", "e:x k1111 >=9 <=9", "e:x k7,1111 <=8"}, ends: []filters.End{end(9)},
+		},
+		{
+			name: "finish ends narrowing", relay: simRelay{clamp: 3, hints: true}, limit: 50, fs: []nostr.Filter{tagFilter("e", "x", "y")},
+			events: []string{"9 e:x", "9 e:x", "9 e:x", "9 e:y"},
+			want:   []string{"e:x,y", "e:x,y <=9", "e:x >=9 <=9", "e:y >=9 <=9", "e:x,y <=8"}, ends: []filters.End{end(9)},
+		},
+		{
+			name: "kinds that nobody thought of are a gap", relay: simRelay{clamp: 2}, fs: []nostr.Filter{e},
+			events: []string{"9 e:x", "9/29 e:x", "9/29 e:x"}, missed: 1,
+			want: []string{
+				"e:x", "e:x <=9", "e:x k5,7,62,1111,1617,1618,1619,1621,1622,1624,1630 >=9 <=9",
+				"e:x k1631,1632,1633,1985,7321,9735,9841,9842,30617,30618,1 >=9 <=9", "e:x <=8",
+			},
+			ends: []filters.End{{Done: true, Until: 9, Gap: true}},
+		},
+		{
+			name: "a relay that cut less than it has proven is trusted with that only", trust: filters.Proven{Page: 100, Filter: 100},
+			relay: simRelay{clamp: 2}, fs: []nostr.Filter{e, q}, events: append(repeat(5, 90, "e:x"), repeat(3, 50, "q:x")...),
+			want: []string{"e:x + q:x", "e:x <=89 + q:x <=49", "e:x <=88 + q:x <=48", "e:x <=87", "e:x <=86", "q:x <=48"},
+			ends: []filters.End{end(87), end(49)},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -309,24 +341,124 @@ func TestPagerWithheld(t *testing.T) {
 	require.Equal(t, filters.FaultWithheld, p.Ends()[0].Fault)
 }
 
-// A relay that invents a new event of the same second for every page is stepped past.
+// A relay that invents new events of the same second for every page is narrowed, then stepped past.
 func TestPagerBoundsASecond(t *testing.T) {
-	p := filters.NewPager([]nostr.Filter{tagFilter("e", "x")}, 5000)
-	for n := 0; ; {
+	values := make([]string, 100)
+	for i := range values {
+		values[i] = fmt.Sprint(i)
+	}
+	for _, tc := range []struct {
+		name              string
+		filter            nostr.Filter
+		perPage, maxPages int
+	}{
+		{"few at a time", tagFilter("e", values...), 2, 1200},
+		{"many at once", nostr.Filter{Kinds: []int{1111}, Tags: nostr.TagMap{"e": {"0"}}}, 5000, 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := filters.NewPager([]nostr.Filter{tc.filter}, 5000)
+			pages := 0
+			for n := 0; ; pages++ {
+				req, ok := p.Next()
+				require.True(t, ok)
+				if req[0].Until != nil && *req[0].Until < 9 {
+					break
+				}
+				require.Less(t, pages, tc.maxPages)
+				kind := 1111
+				if req[0].Kinds != nil {
+					kind = req[0].Kinds[0]
+				}
+				for range tc.perPage {
+					e := history(fmt.Sprintf("9/%d e:%s", kind, req[0].Tags["e"][0]))[0]
+					e.ID = numberedID(n)
+					n++
+					if p.Event(e) == filters.TooMany {
+						t.Fatal("too many")
+					}
+				}
+				p.EOSE(filters.HintNone)
+			}
+			require.Equal(t, []filters.End{{Until: 9, Gap: true}}, p.Ends())
+		})
+	}
+}
+
+// A relay that goes on repeating what is known gives up none of it, and is given up.
+func TestPagerGivesUpOnRepetition(t *testing.T) {
+	var lines, values []string
+	for i := range 100 {
+		values = append(values, fmt.Sprint(i))
+		lines = append(lines, fmt.Sprintf("9 e:%d", i), fmt.Sprintf("9 e:%d", i))
+	}
+	events := history(lines...)
+	p := filters.NewPager([]nostr.Filter{tagFilter("e", values...)}, 500)
+	for pages := 0; ; pages++ {
 		req, ok := p.Next()
-		if !ok || (req[0].Until != nil && *req[0].Until < 9) {
+		if !ok {
 			break
 		}
-		require.Less(t, n, 100_000)
-		for range 5000 {
-			e := history("9 e:x")[0]
-			e.ID = numberedID(n)
-			n++
-			p.Event(e)
+		require.Less(t, pages, 400)
+		sent := 0
+		for i := range events {
+			e := events[(i+2*pages)%len(events)]
+			if req[0].Matches(e.Event) && sent < 2 {
+				sent++
+				p.Event(e)
+			}
 		}
 		p.EOSE(filters.HintNone)
 	}
-	require.True(t, p.Ends()[0].Gap)
+	require.Equal(t, filters.FaultEndless, p.Ends()[0].Fault)
+}
+
+func TestPagerBoundaryThatWasDeleted(t *testing.T) {
+	relay := newSimRelay(history(repeat(4, 9, "e:x")...))
+	relay.clamp = 2
+	p := filters.NewPager([]nostr.Filter{tagFilter("e", "x")}, 9)
+	relay.run(p, 1, nil)
+	relay.events = relay.events[2:]
+	wanted, _ := relay.run(p, 9, nil)
+	require.Len(t, wanted, 2)
+	require.Equal(t, []string{"e:x", "e:x <=8", "e:x <=9", "e:x <=8", "e:x <=6"}, relay.asked)
+	require.Equal(t, []filters.End{{Done: true, Until: 7}}, p.Ends())
+}
+
+func TestPagerAsksAgainAfterEveryEmptyPage(t *testing.T) {
+	e := history("9 e:x", "8 e:x", "7 e:x", "5 q:x")
+	p := filters.NewPager([]nostr.Filter{tagFilter("e", "x")}, 9)
+	page(t, p, filters.HintNone, e[0])
+	page(t, p, filters.HintNone)
+	page(t, p, filters.HintNone, e[0], e[1])
+	page(t, p, filters.HintNone)
+	page(t, p, filters.HintNone, e[1], e[2])
+	page(t, p, filters.HintNone, e[2])
+	require.Equal(t, []filters.End{{Done: true, Until: 8}}, p.Ends())
+
+	q := e[3]
+	p = filters.NewPager([]nostr.Filter{tagFilter("e", "x"), tagFilter("q", "x")}, 9)
+	page(t, p, filters.HintNone, e[0], q)
+	page(t, p, filters.HintNone, e[0], q)
+	page(t, p, filters.HintNone)
+	page(t, p, filters.HintNone)
+	require.True(t, p.Ends()[0].Done, "empty, and until is known to be inclusive")
+	page(t, p, filters.HintNone)
+	page(t, p, filters.HintNone, q)
+	require.True(t, p.Ends()[1].Done)
+}
+
+func TestPagerProbesOnlyOnce(t *testing.T) {
+	until := nostr.Timestamp(20)
+	q := tagFilter("q", "x")
+	q.Until = &until
+	p := filters.NewPager([]nostr.Filter{tagFilter("e", "x"), q}, 9)
+	page(t, p, filters.HintNone, history("9 e:x")[0])
+	for _, want := range []string{"e:x <=9", "e:x <=9", "e:x <=10", "q:x <=20"} {
+		req, ok := p.Next()
+		require.True(t, ok)
+		require.Equal(t, want, short(req))
+		p.EOSE(filters.HintNone)
+	}
 }
 
 func TestPagerFarFuture(t *testing.T) {
@@ -341,6 +473,77 @@ func TestPagerFarFuture(t *testing.T) {
 	_, pages := relay.run(p, 99, func(map[event.ID]int) { require.Positive(t, p.Ends()[0].Until) })
 	require.Less(t, pages, 5)
 	require.True(t, p.Ends()[0].Done)
+}
+
+// page feeds one page to a pager.
+func page(t *testing.T, p *filters.Pager, hint filters.Hint, events ...*event.Event) {
+	t.Helper()
+	_, ok := p.Next()
+	require.True(t, ok)
+	for _, e := range events {
+		p.Event(e)
+	}
+	p.EOSE(hint)
+}
+
+func TestPagerForeignEventsAreNoAnswer(t *testing.T) {
+	p := filters.NewPager([]nostr.Filter{tagFilter("e", "x")}, 9)
+	foreign := history("9 e:y")[0]
+	page(t, p, filters.HintFinish, foreign)
+	require.Equal(t, filters.End{}, p.Ends()[0])
+	page(t, p, filters.HintNone, foreign)
+	require.Equal(t, filters.FaultUnpageable, p.Ends()[0].Fault)
+}
+
+func TestPagerForgivesWhatIsNotRepeated(t *testing.T) {
+	events := history("9 e:x", "8 e:x", "7 e:x", "99 e:x")
+	p := filters.NewPager([]nostr.Filter{tagFilter("e", "x")}, 9)
+	page(t, p, filters.HintNone, events[0])
+	page(t, p, filters.HintNone, events[0], events[3])
+	page(t, p, filters.HintNone, events[0], events[1], events[3])
+	page(t, p, filters.HintNone, events[1], events[3])
+	page(t, p, filters.HintNone, events[1], events[2])
+	page(t, p, filters.HintNone, events[2])
+	require.Equal(t, []filters.End{{Done: true, Until: 8}}, p.Ends())
+}
+
+func TestPagerOlderThanSinceWasNotAskedFor(t *testing.T) {
+	since := nostr.Timestamp(8)
+	f := tagFilter("e", "x")
+	f.Since = &since
+	p := filters.NewPager([]nostr.Filter{f}, 9)
+	_, _ = p.Next()
+	require.Equal(t, filters.OffFilter, p.Event(history("7 e:x")[0]))
+	require.Equal(t, filters.Wanted, p.Event(history("8 e:x")[0]))
+}
+
+// More is not overruled by what the relay has proven.
+func TestPagerMoreIsBelieved(t *testing.T) {
+	events := history("9 e:x", "7 q:x")
+	p := filters.NewPager([]nostr.Filter{tagFilter("e", "x"), tagFilter("q", "x")}, 9)
+	p.Trust(filters.Proven{Page: 100, Filter: 100})
+	page(t, p, filters.HintMore, events...)
+	page(t, p, filters.HintMore, events...)
+	req, ok := p.Next()
+	require.True(t, ok)
+	require.Equal(t, "e:x <=9", short(req))
+}
+
+func TestPagerNarrowingAnsweredWithOthersIsAGap(t *testing.T) {
+	events := history("9 e:x", "9 e:y", "9 q:z", "9 q:z")
+	for name, spoil := range map[string]func(*filters.Pager){
+		"foreign events": func(p *filters.Pager) { page(t, p, filters.HintNone, events[0], events[2], events[3]) },
+		"says more":      func(p *filters.Pager) { page(t, p, filters.HintMore, events[0]) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := filters.NewPager([]nostr.Filter{tagFilter("e", "x", "y")}, 9)
+			page(t, p, filters.HintNone, events[:2]...)
+			page(t, p, filters.HintNone, events[:2]...)
+			spoil(p)
+			page(t, p, filters.HintNone, events[1])
+			require.Equal(t, []filters.End{{Until: 9, Gap: true}}, p.Ends())
+		})
+	}
 }
 
 func TestParseHint(t *testing.T) {
@@ -361,4 +564,28 @@ func TestParseHint(t *testing.T) {
 func TestFaultsHaveNames(t *testing.T) {
 	require.Equal(t, "none", filters.FaultNone.String())
 	require.Equal(t, "no progress", filters.FaultEndless.String())
+}
+
+// BenchmarkPager is one event of a page of nine filters with 100 values each.
+func BenchmarkPager(b *testing.B) {
+	var fs []nostr.Filter
+	for _, chunk := range filters.Roots(ids(0, 300), 100) {
+		fs = append(fs, chunk...)
+	}
+	var events []*event.Event
+	for i := range 4000 {
+		e := history(fmt.Sprintf("%d e:%s E:%s p:%s", 10_000-i, numberedID(i%300), numberedID(i%300), key(1)))[0]
+		e.ID = numberedID(i)
+		events = append(events, e)
+	}
+	p := filters.NewPager(fs, 500)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%len(events) == 0 {
+			_, _ = p.Next()
+		}
+		if p.Event(events[i%len(events)]) == filters.OffFilter {
+			b.Fatal("off filter")
+		}
+	}
 }
