@@ -59,9 +59,12 @@ type group struct {
 const (
 	// pageExtra is the room that a pager wants beyond its limits.
 	pageExtra = 64
-	// groupFilters is how many filters share a REQ at most: the page limit of each is its part of MaxReserve.
+	// groupFilters is how many filters share a REQ at most.
 	groupFilters = 20
-	maxBatchErr  = 200
+	// pageEvents is what a page of several filters may bring in all: its credit is held until EOSE, from all other
+	// connections too, and most of such pages bring little.
+	pageEvents  = 1000
+	maxBatchErr = 200
 )
 
 // ask begins a batch.
@@ -70,8 +73,7 @@ func (c *Conn) ask(b Batch) {
 	perREQ := min(c.limits.FiltersPerREQ, groupFilters)
 	pieces, index := c.pieces(b.Filters, perREQ)
 	for _, fs := range filters.Pack(single(pieces), perREQ, filters.Usable(c.limits.MessageBytes)) {
-		limit := min(c.limits.PageLimit, (MaxReserve-pageExtra)/len(fs))
-		g := &group{batch: run, index: index[:len(fs)], asked: fs, pager: filters.NewPager(fs, limit)}
+		g := &group{batch: run, index: index[:len(fs)], asked: fs, pager: filters.NewPager(fs, pageLimit(c.limits.PageLimit, len(fs)))}
 		if !c.history.doubted {
 			g.pager.Trust(c.history.proven)
 		}
@@ -83,6 +85,15 @@ func (c *Conn) ask(b Batch) {
 	if run.open == 0 {
 		c.endBatch(run)
 	}
+}
+
+// pageLimit is the limit of each of n filters that share a page.
+func pageLimit(limit, n int) int {
+	most := pageEvents
+	if n == 1 {
+		most = MaxReserve - pageExtra
+	}
+	return max(1, min(limit, most/n))
 }
 
 // pieces gives filters that fit a message each, and the index in the batch that each of them answers for.

@@ -24,7 +24,6 @@ type conn struct {
 
 	mu     sync.Mutex
 	subs   map[string][]nostr.Filter
-	dead   map[string]bool // over MaxSubs: they count, but get nothing
 	authed bool
 }
 
@@ -40,7 +39,7 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	ws.SetReadLimit(16 << 20)
-	c := &conn{relay: r, ws: ws, in: newQueue(), out: newQueue(), subs: map[string][]nostr.Filter{}, dead: map[string]bool{}}
+	c := &conn{relay: r, ws: ws, in: newQueue(), out: newQueue(), subs: map[string][]nostr.Filter{}}
 	c.ctx, c.cancel = context.WithCancel(r.ctx)
 	r.mu.Lock()
 	r.nextID++
@@ -168,7 +167,6 @@ func (c *conn) close(parts []json.RawMessage) {
 	_ = json.Unmarshal(parts[1], &sub)
 	c.mu.Lock()
 	delete(c.subs, sub)
-	delete(c.dead, sub)
 	c.mu.Unlock()
 	c.relay.note(func(r *record) { r.closes = append(r.closes, sub) })
 }
@@ -191,7 +189,7 @@ func (c *conn) feed(e nostr.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for id, filters := range c.subs {
-		if !c.dead[id] && nostr.Filters(filters).Match(&e) {
+		if nostr.Filters(filters).Match(&e) {
 			b, _ := json.Marshal([]any{"EVENT", id, e})
 			c.out.push(b)
 		}

@@ -1,0 +1,73 @@
+package relay
+
+import (
+	"context"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/fiatjaf/eventstore/slicestore"
+	"github.com/fiatjaf/khatru"
+	"github.com/nbd-wtf/go-nostr"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay/relaytest"
+)
+
+// newKhatru serves a relay of another make over TCP: it handles every message in a goroutine of its own, caps pages at 100
+// and ends its frames with a newline.
+func newKhatru(t *testing.T, events []nostr.Event) relayurl.URL {
+	t.Helper()
+	store := &slicestore.SliceStore{MaxLimit: 100}
+	require.NoError(t, store.Init())
+	for i := range events {
+		require.NoError(t, store.SaveEvent(t.Context(), &events[i]))
+	}
+	r := khatru.NewRelay()
+	r.StoreEvent = append(r.StoreEvent, store.SaveEvent)
+	r.QueryEvents = append(r.QueryEvents, store.QueryEvents)
+	srv := httptest.NewServer(r)
+	t.Cleanup(srv.Close)
+	return relayurl.URL(strings.Replace(srv.URL, "http", "ws", 1))
+}
+
+func TestAgainstKhatru(t *testing.T) {
+	events := append(relaytest.Notes(1500, 1, 100_000), relaytest.Notes(700, 7, 99_000)...)
+	url := newKhatru(t, events)
+
+	sink := &sinkhole{}
+	reports, commands := make(chan Report, 100), make(chan Command, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	t.Cleanup(cancel)
+	wg.Go(func() {
+		_ = NewConn(ConnOptions{
+			ID: 1, URL: url, Trust: Operator, Dialer: NewDialer(DialerOptions{}),
+			Sink: sink, Reports: reports, Commands: commands,
+		}).Run(ctx)
+	})
+	require.IsType(t, Up{}, <-reports)
+	commands <- liveOf("l0", kinds(1, 7))
+	commands <- AskBatch{Batch{ID: 1, Filters: []nostr.Filter{kinds(1), kinds(7), kinds(1617)}}}
+	require.Eventually(t, func() bool { return sink.final(1) != nil }, 30*time.Second, 5*time.Millisecond)
+	end := sink.final(1)
+	require.Empty(t, end.Err)
+	sameIDs(t, wireIDs(events), sink.ids(1))
+
+	// What others publish arrives live.
+	publisher, f := NewDialer(DialerOptions{}).Dial(ctx, url, Operator)
+	require.Nil(t, f)
+	defer publisher.Close()
+	live := relaytest.Event(1, 1, time.Now().Unix(), "live")
+	msg, err := EncodeEvent(&live)
+	require.NoError(t, err)
+	require.NoError(t, publisher.Send(msg))
+	ok := <-publisher.Frames()
+	require.True(t, ok.OK, ok.Text)
+	require.Eventually(t, func() bool { return len(sink.ids(0)) == 1 }, 10*time.Second, time.Millisecond)
+	require.Empty(t, sink.faulty())
+}
