@@ -1,11 +1,11 @@
 package relay
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -22,9 +22,17 @@ const ourDomain = "git.example.com"
 
 var benchStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// benchT is what bench needs of *testing.T and *rapid.T.
+type benchT interface {
+	require.TestingT
+	Helper()
+	Fatalf(format string, args ...any)
+	Context() context.Context
+}
+
 // bench drives a core by hand: it carries out nothing but what a test says, and checks signatures as true.
 type bench struct {
-	t       *testing.T
+	t       benchT
 	c       *core
 	ledger  *memLedger
 	now     time.Time
@@ -40,7 +48,7 @@ type bench struct {
 }
 
 // newBench gives a core whose own relay is up and whose first picture is complete.
-func newBench(t *testing.T, change ...func(*PublisherOptions)) *bench {
+func newBench(t benchT, change ...func(*PublisherOptions)) *bench {
 	b := newRawBench(t, change...)
 	b.c.ownUp(b.now, 0)
 	b.c.observed(b.now, Observed{Loaded: true})
@@ -48,7 +56,7 @@ func newBench(t *testing.T, change ...func(*PublisherOptions)) *bench {
 	return b
 }
 
-func newRawBench(t *testing.T, change ...func(*PublisherOptions)) *bench {
+func newRawBench(t benchT, change ...func(*PublisherOptions)) *bench {
 	b := &bench{t: t, ledger: newMemLedger(), now: benchStart, names: make(map[event.ID]string)}
 	o := PublisherOptions{Ledger: b.ledger, Rules: nip34.Rules{Domains: []string{ourDomain}}}
 	for _, f := range change {
@@ -263,6 +271,19 @@ func (b *bench) nothingOpen() {
 		reserved += n
 	}
 	require.Equal(b.t, reserved, c.credit.used, "places in the historic queue")
+	for _, waiters := range c.needs.ids {
+		b.allParked(waiters)
+	}
+	for _, waiters := range c.needs.refs {
+		b.allParked(waiters)
+	}
+}
+
+func (b *bench) allParked(waiters map[event.ID]struct{}) {
+	b.t.Helper()
+	for id := range waiters {
+		require.NotNil(b.t, b.c.pool.rows[id], "%s waits and is not parked", b.names[id])
+	}
 }
 
 var testKeys sync.Map

@@ -118,6 +118,24 @@ func TestWakeUpIsNotLostWhileTheTableIsRead(t *testing.T) {
 	})
 }
 
+func TestParkedEventThatFellOutOfScopeIsWokenAgain(t *testing.T) {
+	b := newBench(t)
+	i := issue("i", 2, 1, "x")
+	b.historic(i)
+	a := repo("a", 1, "x", benchStart)
+	b.observe(announced(a))
+	b.no(i, "error: busy")
+	b.observe(Observed{Gone: []event.Ref{a.Coordinate()}})
+	b.wait(time.Second)
+	b.is(Parked, i)
+	b.nothingOpen()
+	b.observe(announced(a))
+	require.Equal(t, []string{"i", "i"}, b.out())
+	b.ok(i)
+	b.is(Stored, i)
+	b.nothingOpen()
+}
+
 func TestFailedReadIsTriedAgain(t *testing.T) {
 	b := newBench(t)
 	i := issue("i", 2, 1, "x")

@@ -133,6 +133,11 @@ func TestNewestVersionGoesFirst(t *testing.T) {
 		b.observe(announced(s1))
 		b.historic(s2)
 		b.is(Superseded, s2)
+
+		b = newBench(t)
+		b.observe(announced(s2, s1, s2))
+		b.historic(repo("older", 1, "x", benchStart.Add(-time.Second)))
+		require.Equal(t, s1.ID, b.c.scope.newest[s1.Coordinate()].id)
 	})
 }
 

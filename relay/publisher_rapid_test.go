@@ -1,0 +1,319 @@
+package relay
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// world is a random set of events, and an own relay that accepts what our scope accepts, in its own time.
+type world struct {
+	t      *rapid.T
+	b      *bench
+	events []*event.Event
+	stored map[event.ID]*event.Event
+	index  *nip34.Index
+	newest map[event.Ref]version
+	faults int // answers and connections that may still go wrong
+}
+
+// drawWorld makes announcements, states, and conversations that hang on repos and on each other.
+func drawWorld(t *rapid.T) []*event.Event {
+	var events []*event.Event
+	at := func() time.Time { return benchStart.Add(time.Duration(len(events)) * time.Second) }
+	for k := range rapid.IntRange(1, 4).Draw(t, "repos") {
+		owner, d := 1+k, string(rune('x'+k%2))
+		maintainers := rapid.SliceOfNDistinct(rapid.IntRange(1, 8), 0, 3, rapid.ID[int]).Draw(t, "maintainers")
+		make := foreign
+		if rapid.IntRange(0, 3).Draw(t, "listed") > 0 {
+			make = repo
+		}
+		for v := range rapid.IntRange(1, 2).Draw(t, "versions") {
+			events = append(events, make(fmt.Sprintf("repo%d.%d", k, v), owner, d, at(), maintainers...))
+		}
+	}
+	for k := range rapid.IntRange(0, 6).Draw(t, "states") {
+		d := string(rune('x' + k%2))
+		events = append(events, state(fmt.Sprintf("state%d", k), rapid.IntRange(1, 8).Draw(t, "by"), d, at()))
+	}
+	parents := current(events)
+	for k := range rapid.IntRange(0, 20).Draw(t, "others") {
+		tags := []nostr.Tag{{"d", fmt.Sprint(k)}}
+		if rapid.IntRange(0, 2).Draw(t, "on repo") == 0 {
+			d := string(rune('x' + rapid.IntRange(0, 1).Draw(t, "d")))
+			tags = append(tags, toRepo(rapid.IntRange(1, 9).Draw(t, "key"), d))
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "parents") {
+			tags = append(tags, to(rapid.SampledFrom(parents).Draw(t, "parent")))
+		}
+		kind := rapid.SampledFrom([]int{event.KindIssue, event.KindPatch, event.KindComment, event.KindDeletion, 30023}).Draw(t, "kind")
+		events = append(events, ev(fmt.Sprintf("other%d", k), kind, 10, at(), tags...))
+		parents = append(parents, events[len(events)-1])
+	}
+	return events
+}
+
+// current leaves out old versions: whether an own relay ever held one depends on the order.
+func current(events []*event.Event) []*event.Event {
+	var out []*event.Event
+	for _, e := range events {
+		if !slices.ContainsFunc(events, func(o *event.Event) bool {
+			return o.Coordinate() == e.Coordinate() && o.Supersedes(int64(e.CreatedAt), e.ID)
+		}) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// acceptable works out by repetition what the own relay holds in the end, whatever the order.
+func acceptable(events []*event.Event) map[event.ID]bool {
+	x := nip34.NewIndex(nip34.Rules{Domains: []string{ourDomain}})
+	in := make(map[event.ID]bool)
+	for changed := true; changed; {
+		changed = false
+		for _, e := range events {
+			if !in[e.ID] && relates(x, e, func(id event.ID) bool { return in[id] }) {
+				in[e.ID], changed = true, true
+				if a, err := nip34.ParseAnnouncement(e); err == nil {
+					x.Add(a)
+				}
+			}
+		}
+	}
+	return in
+}
+
+// relates is the scope rule of DESIGN §6, written down once more.
+func relates(x *nip34.Index, e *event.Event, has func(event.ID) bool) bool {
+	switch e.Kind {
+	case event.KindAnnouncement:
+		a, err := nip34.ParseAnnouncement(e)
+		return err == nil && x.Accepts(a)
+	case event.KindState:
+		return x.AcceptsState(e.PubKey, e.D())
+	}
+	refs := e.References()
+	return slices.ContainsFunc(refs.IDs, has) || slices.ContainsFunc(refs.Refs, x.Covers)
+}
+
+func newWorld(t *rapid.T) *world {
+	w := &world{
+		t: t, b: newBench(t), events: drawWorld(t), stored: make(map[event.ID]*event.Event),
+		index:  nip34.NewIndex(nip34.Rules{Domains: []string{ourDomain}}),
+		newest: make(map[event.Ref]version),
+		faults: rapid.IntRange(0, 30).Draw(t, "faults"),
+	}
+	w.b.byHand = true
+	w.b.c.o.Window = rapid.IntRange(1, 8).Draw(t, "window")
+	for _, e := range w.events {
+		w.b.name(e)
+	}
+	return w
+}
+
+// pass delivers all events once in random order over three connections, and steps in between.
+func (w *world) pass(n int) {
+	order := rapid.Permutation(w.events).Draw(w.t, "order")
+	for _, e := range order {
+		conn := ConnID(rapid.IntRange(1, 3).Draw(w.t, "conn"))
+		batch := BatchID(0)
+		if conn < 3 {
+			batch = BatchID(10*n + int(conn))
+		}
+		w.deliver(conn, batch, e)
+		if rapid.IntRange(0, 5).Draw(w.t, "twice") == 0 {
+			w.deliver(3-conn%3, BatchID(10*n+int(3-conn%3)), forgedCopy(e))
+		}
+		for range rapid.IntRange(0, 3).Draw(w.t, "steps") {
+			w.step()
+		}
+	}
+	for conn := ConnID(1); conn <= 3; conn++ {
+		w.b.mark(conn, BatchID(10*n+int(conn)), true)
+		w.b.mark(conn, 0, false)
+	}
+	w.quiet()
+}
+
+func (w *world) deliver(conn ConnID, batch BatchID, e *event.Event) {
+	w.b.c.deliver(w.b.now, Delivery{
+		Conn: conn, Source: relayurl.URL(fmt.Sprintf("wss://relay%d.example", conn)), Batch: batch, Mode: modeOf(batch),
+		Event: e, At: w.b.now,
+	})
+	w.b.settle()
+}
+
+func forgedCopy(e *event.Event) *event.Event {
+	n := *e.Event
+	n.Sig = strings.Repeat("f", 128)
+	f, err := event.Wrap(n)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// step lets one thing happen: a check is done, an answer comes, right or wrong, or the connection is lost.
+func (w *world) step() {
+	b := w.b
+	switch n := rapid.IntRange(0, 20).Draw(w.t, "step"); {
+	case len(b.checks) > 0 && n%2 == 0:
+		i := rapid.IntRange(0, len(b.checks)-1).Draw(w.t, "check")
+		e := b.checks[i]
+		b.checks = slices.Delete(b.checks, i, i+1)
+		b.c.verified(b.now, e, e.Sig[0] != 'f')
+	case len(b.c.link.flights) > 0:
+		w.answer(w.flight(), n)
+	default:
+		b.wait(time.Second)
+	}
+	b.settle()
+}
+
+// flight draws one of the events in flight.
+func (w *world) flight() *event.Event {
+	flights := w.b.c.link.lost()
+	return rapid.SampledFrom(flights).Draw(w.t, "flight").event
+}
+
+func (w *world) answer(e *event.Event, n int) {
+	b := w.b
+	if w.faults > 0 && n < 10 {
+		w.faults--
+		switch {
+		case n == 1:
+			b.no(e, "error: database error")
+			return
+		case n == 3:
+			b.no(e, "rate-limited: slow down")
+			return
+		case n == 5 && !b.c.link.isolates():
+			b.down()
+			b.wait(time.Second)
+			b.up()
+			return
+		case n == 7:
+			b.wait(61 * time.Second)
+			return
+		case n == 9: // accepted, but the answer is lost
+			w.accept(e)
+			return
+		}
+	}
+	ok, reason := w.accept(e)
+	b.answer(e, ok, reason)
+	if ok && n%3 == 0 {
+		w.show(e)
+	}
+}
+
+// accept is the own relay's policy.
+func (w *world) accept(e *event.Event) (bool, string) {
+	if w.stored[e.ID] != nil {
+		return true, "duplicate: have this event"
+	}
+	if !relates(w.index, e, func(id event.ID) bool { return w.stored[id] != nil }) {
+		return false, "blocked: event does not relate to a stored repository"
+	}
+	if event.IsAddressable(e.Kind) {
+		v, ok := w.newest[e.Coordinate()]
+		if ok && !e.Supersedes(v.createdAt, v.id) {
+			return false, "replaced: have newer event"
+		}
+		w.newest[e.Coordinate()] = version{int64(e.CreatedAt), e.ID}
+	}
+	w.stored[e.ID] = e
+	if a, err := nip34.ParseAnnouncement(e); err == nil {
+		w.index.Add(a)
+	}
+	return true, ""
+}
+
+// show is selfsub.
+func (w *world) show(e *event.Event) {
+	o := Observed{Stored: []event.ID{e.ID}}
+	if a, err := nip34.ParseAnnouncement(e); err == nil {
+		o.Announcements = []*nip34.Announcement{a}
+	}
+	w.b.observe(o)
+}
+
+// quiet goes on without faults until nothing is open any more.
+func (w *world) quiet() {
+	w.faults = 0
+	for n := 0; len(w.b.c.works) > 0 || len(w.b.c.pool.woken) > 0; n++ {
+		if n > 20_000 {
+			w.t.Fatalf("%d events are open and nothing happens", len(w.b.c.works))
+		}
+		if len(w.b.checks) > 0 || len(w.b.c.link.flights) > 0 {
+			w.step()
+			continue
+		}
+		w.b.wait(5 * time.Second)
+	}
+	w.b.nothingOpen()
+	require.Empty(w.t, w.b.c.link.suspects)
+}
+
+// explain logs what was made of everything; rapid shows it with a failure.
+func (w *world) explain() {
+	for _, e := range w.events {
+		var on []string
+		for _, id := range e.References().IDs {
+			on = append(on, w.b.names[id])
+		}
+		w.t.Logf("%s kind %d: %s, on %v %v, d %q by %x", e.Content, e.Kind, w.b.c.known[e.ID], on, e.References().Refs, e.D(), e.PubKey[:2])
+	}
+}
+
+// Whatever is delivered in whatever order, over whichever connections, and however the own relay behaves for a while: every
+// mark settles, and in the end the own relay holds what it would accept.
+func TestPublisherEndsWithTheSameInAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		want := acceptable(w.events)
+		// What came before its repo was known is asked for again by the engine: announcements and states are forgotten for
+		// that, one generation of maintainers after the other. Everything else waits in the pending table.
+		const passes = 6
+		for n := range passes {
+			w.pass(n)
+			settled := 0
+			for _, r := range w.b.heard() {
+				switch r.(type) {
+				case Settled, LiveSettled:
+					settled++
+				}
+			}
+			require.Equal(t, 6, settled, "marks of pass %d", n)
+			w.b.wait(2 * time.Hour) // for what is to be tried again
+			w.quiet()
+		}
+		w.explain()
+		for _, e := range w.events {
+			got, d := w.stored[e.ID] != nil, w.b.c.known[e.ID]
+			switch {
+			case want[e.ID] && event.IsAddressable(e.Kind):
+				require.True(t, d == Stored || d == Superseded, "%s is %s", e.Content, d)
+				require.True(t, got || !e.Supersedes(w.newest[e.Coordinate()].createdAt, w.newest[e.Coordinate()].id), e.Content)
+			case want[e.ID]:
+				require.True(t, got, "%s is %s", e.Content, d)
+				require.Equal(t, Stored, d, e.Content)
+			default:
+				require.False(t, got, e.Content)
+				require.Contains(t, []Disposition{Irrelevant, Parked}, d, e.Content)
+			}
+			require.Equal(t, d, w.b.ledger.disposition(e.ID), "%s in the ledger", e.Content)
+		}
+	})
+}
