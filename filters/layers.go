@@ -33,6 +33,22 @@ func States(ids []string, per int) []nostr.Filter {
 	return out
 }
 
+// AnnouncementsBy asks for the announcements of these authors under these identifiers, at most per identifiers and authors
+// in a filter.
+func AnnouncementsBy(authors []event.PubKey, ids []string, per int) []nostr.Filter {
+	keys := make([]string, len(authors))
+	for i, pk := range authors {
+		keys[i] = pk.String()
+	}
+	var out []nostr.Filter
+	for _, a := range chunk(keys, per) {
+		for _, d := range chunk(ids, per) {
+			out = append(out, nostr.Filter{Kinds: []int{event.KindAnnouncement}, Authors: a, Tags: nostr.TagMap{"d": d}})
+		}
+	}
+	return out
+}
+
 // Repos asks for what tags the coordinates (layer 2), at most per coordinates in a chunk. The
 // filters of a chunk belong together and share their value list.
 func Repos(refs []event.Ref, per int) [][]nostr.Filter {

@@ -81,11 +81,16 @@ func (g *group) filters(per int) ([]nostr.Filter, int) {
 	case askAnnouncements:
 		return []nostr.Filter{filters.Announcements()}, 1
 	case askStates:
-		var ids []string
+		var ids, shared []string
+		var keys []event.PubKey
 		for _, it := range g.items {
-			ids = append(ids, it.want.repo.ref.D)
+			r := it.want.repo
+			ids = append(ids, r.ref.D)
+			if members := r.members(); len(members) > 0 {
+				shared, keys = append(shared, r.ref.D), append(keys, members...)
+			}
 		}
-		return filters.States(ids, per), len(ids)
+		return append(filters.States(ids, per), filters.AnnouncementsBy(keys, shared, per)...), len(ids) + len(keys)
 	case askCoords:
 		var refs []event.Ref
 		for _, it := range g.items {

@@ -399,6 +399,23 @@ func TestAWipedOwnRelayKeepsItsWants(t *testing.T) {
 	require.Len(t, s.e.repos, 1, "one of two gone: the operator's removal")
 }
 
+func TestWhatAJoinedMaintainerHadSignedIsAskedAgain(t *testing.T) {
+	s := newScript(t)
+	a := announce("alice", "tool", t0, nil, one)
+	s.picture(anns(a))
+	s.sync(one)
+	s.facts(selfsub.Facts{Announcements: anns(announce("alice", "tool", t0.Add(time.Hour), []string{"bob"}, one)), Picture: 1})
+	open := s.pending(one)
+	require.Equal(t, map[string]int64{"tool": 0}, tagValues(open, "d"), "states of all")
+	var authors []string
+	for _, b := range open {
+		for _, f := range b.Filters {
+			authors = append(authors, f.Authors...)
+		}
+	}
+	require.Equal(t, []string{key("bob").String()}, authors, "and his announcement")
+}
+
 func TestMaintainersBringTheirRelaysAndCoordinates(t *testing.T) {
 	s := newScript(t)
 	theirs := announcement("elsewhere.example.com", "bob", "tool", t0, nil, two)

@@ -117,6 +117,11 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 	}
 	for _, w := range r.sortedWants() {
 		u := w.remote.url
+		if len(added) > 0 && w.statesAsked {
+			// somebody joined: what he had signed before was none of ours when it passed by
+			w.states, w.statesAsked = false, false
+			e.persist(w.row())
+		}
 		if !listed[u] && !w.remote.operator() {
 			e.leave(w)
 		} else {
@@ -146,6 +151,17 @@ func (r *repo) currentCoords() []event.Ref {
 	for _, c := range r.coords {
 		if r.current[c] {
 			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// members are the maintainers other than the owner.
+func (r *repo) members() []event.PubKey {
+	var out []event.PubKey
+	for _, c := range r.currentCoords() {
+		if c.PubKey != r.ref.PubKey {
+			out = append(out, c.PubKey)
 		}
 	}
 	return out
