@@ -80,30 +80,32 @@ func (m *Memory) Add(e *event.Event) Answer {
 }
 
 // All gives what is stored, newest first.
-func (m *Memory) All() []*event.Event {
+func (m *Memory) All() []*event.Event { return m.Events(nostr.Filter{}, -1) }
+
+// Events gives the newest limit of those that match f.
+func (m *Memory) Events(f nostr.Filter, limit int) []*event.Event {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	out := make([]*event.Event, len(m.sorted))
-	for i, s := range m.sorted {
-		out[i] = s.event
+	var out []*event.Event
+	for _, s := range m.sorted {
+		if len(out) == limit {
+			break
+		}
+		if f.Matches(s.event.Event) {
+			out = append(out, s.event)
+		}
 	}
 	return out
 }
 
 // Find implements Backend.
 func (m *Memory) Find(_ context.Context, f nostr.Filter, limit int) ([]event.ID, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	var out []event.ID
-	for _, s := range m.sorted {
-		if len(out) == limit {
-			break
-		}
-		if f.Matches(s.event.Event) {
-			out = append(out, s.event.ID)
-		}
+	found := m.Events(f, limit)
+	ids := make([]event.ID, len(found))
+	for i, e := range found {
+		ids[i] = e.ID
 	}
-	return out, nil
+	return ids, nil
 }
 
 // Fetch implements Backend.
@@ -121,20 +123,13 @@ func (m *Memory) Fetch(_ context.Context, ids []event.ID, yield func(raw []byte)
 }
 
 // Items implements Backend.
-func (m *Memory) Items(ctx context.Context, f nostr.Filter, limit int, yield func(int64, event.ID)) error {
-	ids, err := m.Find(ctx, f, limit+1)
-	if err != nil {
-		return err
-	}
-	if len(ids) > limit {
+func (m *Memory) Items(_ context.Context, f nostr.Filter, limit int, yield func(int64, event.ID)) error {
+	found := m.Events(f, limit+1)
+	if len(found) > limit {
 		return ErrTooMany
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	for _, id := range ids {
-		if e := m.byID[id]; e != nil {
-			yield(int64(e.CreatedAt), id)
-		}
+	for _, e := range found {
+		yield(int64(e.CreatedAt), e.ID)
 	}
 	return nil
 }
