@@ -43,7 +43,7 @@ func (s *Store) Explain(ctx context.Context, id event.ID) (Explanation, bool, er
 	if f.changed {
 		x.Disposition, x.Reason, x.Source, x.Updated = f.disposition, string(f.entry.reason), f.entry.source, f.at.UTC()
 	}
-	if !found {
+	if f.fresh {
 		x.Kind, x.CreatedAt, x.PubKey, x.FirstSeen = f.facts.kind, f.facts.createdAt, f.facts.pubkey, f.seen.UTC()
 	}
 	x.ID, x.Waiting = id, nil

@@ -16,7 +16,8 @@ type fate struct {
 	changed bool   // entry and at are to be written
 	facts   *facts // for a ledger row that is not there yet
 	entry   entry
-	seen    time.Time // first change that made the row
+	fresh   bool      // a change made the row, also where there was one that a change before it removed
+	seen    time.Time // when it did
 	at      time.Time // last change
 
 	wait  *relay.Waiting // to be written; nil: as in the database
@@ -48,7 +49,7 @@ func (f *fate) apply(o *op) {
 
 func (f *fate) set(o *op, e entry) {
 	if !f.exists {
-		f.seen = o.at
+		f.fresh, f.seen = true, o.at
 	}
 	if f.entry.source != "" {
 		e.source = f.entry.source // who brought it first

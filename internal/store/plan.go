@@ -106,6 +106,13 @@ func (p *plan) settle(id event.ID, f *fate, k known, existed bool) {
 	case existed && !f.exists:
 		p.remove(k)
 		return
+	case existed && f.fresh:
+		p.delta[k.disposition]--
+		p.delta[f.disposition]++
+		p.name(f.entry.source)
+		p.do(`UPDATE ledger SET disposition = $1, reason = $2, source = (SELECT num FROM urls WHERE url = $3), first_seen = $4,
+			updated = $5 WHERE num = $6`,
+			int64(f.disposition), f.entry.reason, []byte(f.entry.source), f.seen.UnixMilli(), f.at.UnixMilli(), num)
 	case existed && f.changed:
 		p.delta[k.disposition]--
 		p.delta[f.disposition]++
