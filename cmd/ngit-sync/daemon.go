@@ -110,7 +110,9 @@ func (d *daemon) run(ctx context.Context) error {
 		defer cancel()
 		return d.ring.run(ctx)
 	})
-	return g.Wait()
+	err := g.Wait()
+	d.log.Info("stopped")
+	return err
 }
 
 const (

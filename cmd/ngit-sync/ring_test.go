@@ -275,3 +275,10 @@ func TestRingRestarts(t *testing.T) {
 		}
 	})
 }
+
+func npubOf(t *testing.T, a author) string {
+	t.Helper()
+	npub, err := nip19.EncodePublicKey(a.public())
+	require.NoError(t, err)
+	return npub
+}
