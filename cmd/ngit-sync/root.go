@@ -29,7 +29,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 the daemon does not an
 		},
 	}
 	root.PersistentFlags().String(configFlag, "", "configuration file (YAML)")
-	root.AddCommand(newRunCommand(), newMigrateCommand(), newVersionCommand())
+	root.AddCommand(newRunCommand(), newDemoCommand(), newMigrateCommand(), newVersionCommand())
 	return root
 }
 
