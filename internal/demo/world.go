@@ -41,7 +41,21 @@ const (
 )
 
 // Start builds the world and lets its relays listen on loopback.
-func Start(ctx context.Context, o Options) (_ *World, err error) {
+func Start(ctx context.Context, o Options) (*World, error) {
+	w, err := build(o)
+	if err != nil {
+		return nil, fmt.Errorf("demo world: %w", err)
+	}
+	for _, r := range w.relays {
+		if err := r.Up(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("demo relay %s: %w", r.Name, err), w.Close(ctx))
+		}
+	}
+	return w, nil
+}
+
+// build fills the relays; they do not listen yet.
+func build(o Options) (*World, error) {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
@@ -65,12 +79,7 @@ func Start(ctx context.Context, o Options) (_ *World, err error) {
 	}
 	w.source = newSource(o.Seed, w.Domain)
 	if err := w.fill(o); err != nil {
-		return nil, fmt.Errorf("demo world: %w", err)
-	}
-	for _, r := range w.relays {
-		if err := r.Up(ctx); err != nil {
-			return nil, errors.Join(fmt.Errorf("demo relay %s: %w", r.Name, err), w.Close(ctx))
-		}
+		return nil, err
 	}
 	return w, nil
 }
