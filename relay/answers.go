@@ -37,8 +37,9 @@ func (c class) final() bool {
 	switch c {
 	case classStored, classDuplicate, classHeld, classSuperseded, classDeleted, classOwnLimit, classPermanent:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // saying is a known text of some relay, in lower case. It is looked for before the prefix, because relays disagree on

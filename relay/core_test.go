@@ -195,21 +195,23 @@ func TestNothingIsJudgedBeforeTheFirstPicture(t *testing.T) {
 }
 
 func TestLiveEventsBeyondTheirAllowanceHoldTheCursor(t *testing.T) {
-	b := newBench(t, func(o *PublisherOptions) { o.LiveEvents = 2 })
+	b := newBench(t, func(o *PublisherOptions) { o.LiveEvents = 4 })
 	a := repo("a", 1, "x", benchStart)
 	b.historic(a)
 	e := []*event.Event{issue("i0", 2, 1, "x"), issue("i1", 2, 1, "x"), issue("i2", 2, 1, "x")}
 	b.from(5, 0, e[0], e[1])
 	b.mark(5, 0, false)
 	b.from(6, 0, e[0])
+	b.from(6, 0, issue("other", 2, 1, "x"))
+	require.Equal(t, 3, b.c.live, "another connection has room left, and joining takes none")
 	b.mark(6, 0, false)
 	first := b.now
 	b.wait(time.Second)
 	b.from(5, 0, e[2])
 	b.mark(5, 0, false)
-	b.ok(a, e[0], e[1])
-	require.Equal(t, []Report{LiveSettled{ID: 6, At: first}, LiveSettled{ID: 5, At: first}}, b.heard(),
-		"the mark before the drop counts, the one after it does not; joining takes no room")
+	b.ok(a, e[0], e[1], issue("other", 2, 1, "x"))
+	require.Equal(t, []Report{LiveSettled{ID: 5, At: first}, LiveSettled{ID: 6, At: first}}, b.heard(),
+		"the mark before the drop counts, the one after it does not")
 	b.is(Stored, e[0], e[1])
 	require.Equal(t, Unknown, b.ledger.disposition(e[2].ID))
 

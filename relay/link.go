@@ -16,6 +16,7 @@ type link struct {
 	maxMessage int  // bytes of one message, 0: not stated
 
 	flights  map[event.ID]*work
+	isolated bool   // the one in flight is a suspect
 	bytes    int    // of flights
 	orders   uint64 // sendings so far
 	overtook uint64 // the newest sending that was answered
@@ -43,23 +44,16 @@ func (l *link) takes(now time.Time, o *PublisherOptions) bool {
 		return false
 	case l.halted != "" && now.Before(l.probeAt):
 		return false
-	case l.halted != "" || len(l.suspects) > 0 || l.isolates():
+	case l.halted != "" || len(l.suspects) > 0 || l.isolated:
 		return len(l.flights) == 0
 	}
 	return len(l.flights) < o.Window && l.bytes < o.WindowBytes
 }
 
-// isolates reports whether what is in flight is there alone.
-func (l *link) isolates() bool {
-	for _, w := range l.flights {
-		return w.alone
-	}
-	return false
-}
-
-// launch puts a work in flight.
-func (l *link) launch(now time.Time, w *work, answerWait time.Duration) {
+// launch puts a work in flight; a suspect goes alone.
+func (l *link) launch(now time.Time, w *work, alone bool, answerWait time.Duration) {
 	l.orders++
+	l.isolated, w.alone = alone, alone
 	w.stage, w.order, w.sentAt, w.lifted = flying, l.orders, now, false
 	l.flights[w.event.ID] = w
 	l.bytes += w.event.Size
@@ -73,7 +67,9 @@ func (l *link) land(w *work) {
 	w.stage = waiting
 	delete(l.flights, w.event.ID)
 	l.bytes -= w.event.Size
-	w.alone = false
+	if w.alone {
+		l.isolated, w.alone = false, false
+	}
 	if len(l.flights) == 0 {
 		l.checkAt = time.Time{}
 	}

@@ -135,8 +135,8 @@ func TestOwnRelayThatWantsALoginIsProbed(t *testing.T) {
 	}
 	require.Empty(t, b.out())
 	require.Equal(t, "auth-required: you must auth", b.c.link.halted)
-	for _, minutes := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-		b.wait(minutes*time.Minute - time.Second)
+	for _, minutes := range []int{1, 2, 4, 8, 16, 32, 60, 60} {
+		b.wait(time.Duration(minutes)*time.Minute - time.Second)
 		require.Empty(t, b.out())
 		b.wait(time.Second)
 		require.Equal(t, []string{"i0"}, b.out(), "one probe")

@@ -48,6 +48,7 @@ func (c *core) seen(id event.ID) {
 		switch w.stage {
 		case waiting, ready, delayed, suspect:
 			c.conclude(w, Stored, "on the own relay")
+		default: // it is on its way, or judged soon
 		}
 		return
 	}

@@ -122,6 +122,7 @@ func (c *core) judge(w *work) {
 	switch w.stage {
 	case verifying, ready, suspect, flying, done:
 		return
+	case shelved, waiting, delayed:
 	}
 	if r, on, reason := c.rule(w); !c.obey(w, r, on, reason) {
 		w.stage = ready

@@ -178,7 +178,10 @@ func (c *core) close(w *work) {
 		c.woken--
 	}
 	c.credit.free(w.spots.historic)
-	c.live -= w.spots.live
+	c.live -= len(w.spots.live)
+	for _, s := range w.spots.live {
+		s.live--
+	}
 	for _, t := range w.joins {
 		t.open--
 		t.seq = c.seq

@@ -96,8 +96,8 @@ func TestTransientRefusalIsTriedFromTheQueueThenFromThePendingTable(t *testing.T
 	b.nothingOpen()
 
 	b.out()
-	for _, minutes := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-		b.wait(minutes*time.Minute - time.Second)
+	for _, minutes := range []int{1, 2, 4, 8, 16, 32, 60, 60} {
+		b.wait(time.Duration(minutes)*time.Minute - time.Second)
 		require.Empty(t, b.out())
 		b.wait(time.Second)
 		require.Equal(t, []string{"a"}, b.out())

@@ -127,6 +127,7 @@ func (o *own) frame(f Frame, ok bool) {
 		o.loop.core.answered(time.Now(), id, f.OK, f.Text)
 	case FrameNotice:
 		o.loop.p.o.Log.Info("own relay says", zap.String("notice", f.Text))
+	default: // nothing else was asked for
 	}
 }
 

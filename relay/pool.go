@@ -52,6 +52,7 @@ func (p *pool) put(w Waiting) *row {
 		r.needs = w.Needs
 	case CauseRetry, CauseFuture:
 		heap.Push(&p.dues, rowDue{r, r.due})
+	case CausePace, CauseDown: // wait for room
 	}
 	return r
 }

@@ -19,6 +19,7 @@ type PublisherOptions struct {
 	Reports chan<- Report // taken from promptly by the engine
 	Rules   nip34.Rules
 	Metrics *PublisherMetrics // nil: discarded
+	Relays  *Metrics          // where the offences of relays are counted, nil: discarded
 	Log     *zap.Logger       // nil: discarded
 
 	Window          int           // events without an answer, 64
@@ -29,7 +30,7 @@ type PublisherOptions struct {
 
 	QueueEvents int   // historic events without an outcome, 8192; at least 2*MaxReserve
 	QueueBytes  int64 // events without an outcome; no more are asked for beyond, 64 MiB
-	LiveEvents  int   // live events without an outcome, 4096; more are dropped
+	LiveEvents  int   // live events without an outcome, 4096, of one connection at most half; more are dropped
 
 	PendingEvents int           // rows of the pending table, 100,000
 	PendingBytes  int64         // their size, 256 MiB
@@ -68,6 +69,9 @@ func (o PublisherOptions) withDefaults() PublisherOptions {
 	}
 	if o.Metrics == nil {
 		o.Metrics = NewPublisherMetrics(nil)
+	}
+	if o.Relays == nil {
+		o.Relays = NewMetrics(nil)
 	}
 	return o
 }

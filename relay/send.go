@@ -34,8 +34,7 @@ func (c *core) sendNext() bool {
 		return true
 	}
 	l.pace.take(c.now)
-	l.launch(c.now, w, c.o.AnswerWait)
-	w.alone = alone
+	l.launch(c.now, w, alone, c.o.AnswerWait)
 	c.needs.add(w.event.ID, w.needs())
 	c.do(publish{msg})
 	return true

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
 // tally counts the events before one mark down (DESIGN §3, device 1). It is settled when the mark has come and no event
@@ -22,8 +23,10 @@ type tally struct {
 // can be without a mark.
 type series struct {
 	conn    ConnID
+	source  relayurl.URL // empty before the first event
 	batch   BatchID
 	tallies []*tally
+	live    int  // places of the live queue that its events take up
 	broken  bool // a live event was dropped: the cursor stays before it, no later mark counts
 	gone    bool // the connection has ended, no more marks come
 }

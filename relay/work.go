@@ -45,7 +45,10 @@ type rival struct {
 }
 
 // spots are the places in the queues that an event's deliveries take up until its outcome.
-type spots struct{ historic, live int }
+type spots struct {
+	historic int
+	live     []*series // whose allowance they count on
+}
 
 // stage says where an event stands.
 type stage uint8

@@ -1,0 +1,208 @@
+package relay
+
+import (
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// deliver takes one event from a connection.
+func (c *core) deliver(now time.Time, d Delivery) {
+	c.now = now
+	if d.Batch != 0 {
+		c.credit.spend(d.Conn)
+	}
+	t := c.tallies.current(d.Conn, d.Batch)
+	t.series.source = d.Source
+	c.admit(d, t)
+	c.pump()
+}
+
+// admit decides on a delivery that nothing has been counted for yet but its place in the historic queue.
+func (c *core) admit(d Delivery, t *tally) {
+	e := d.Event
+	if reason := untouchable(e, c.now); reason != "" {
+		c.dropped(d, reason)
+		return
+	}
+	if disposition, ok := c.known[e.ID]; ok {
+		if disposition != Irrelevant || !addressed(e.Kind) || !c.scope.index.Covers(e.Coordinate()) {
+			t.seq = c.seq // its row was given to the ledger at some time before
+			c.vacate(d)
+			return
+		}
+		// Its author has joined a maintainer set since it was refused.
+		c.forget(e.ID)
+	}
+	if w := c.works[e.ID]; w != nil {
+		c.join(w, d, t)
+		return
+	}
+	if c.crowded(d, t) {
+		return
+	}
+	c.begin(d, t)
+}
+
+// untouchable gives the reason why an event is never synced, empty when it may be (DESIGN §5). It needs no record: the
+// event itself says so.
+func untouchable(e *event.Event, now time.Time) string {
+	switch {
+	case event.NeverSynced(e.Kind):
+		return dropKind
+	case e.Protected():
+		return dropProtected
+	case e.Expired(now):
+		return dropExpired
+	}
+	return ""
+}
+
+// crowded drops a live event that there is no room for. Its connection's cursor stays before it. A connection gets as
+// much of the live queue as is left free beside it, so a flood over one leaves room for the others.
+func (c *core) crowded(d Delivery, t *tally) bool {
+	s := t.series
+	if d.Batch != 0 || (c.live+s.live < c.o.LiveEvents && c.bytes < 2*c.o.QueueBytes) {
+		return false
+	}
+	if !s.broken {
+		s.broken = true
+		c.log.Warn("live events are dropped, the queue is full", zap.String("relay", string(d.Source)))
+	}
+	c.dropped(d, dropFull)
+	return true
+}
+
+func (c *core) dropped(d Delivery, reason string) {
+	c.o.Metrics.dropped(reason)
+	c.vacate(d)
+}
+
+// vacate gives up the place of a delivery that no event takes up.
+func (c *core) vacate(d Delivery) {
+	if d.Batch != 0 {
+		c.credit.free(1)
+	}
+}
+
+// occupy counts the place of a delivery that stays until the outcome of w.
+func (c *core) occupy(w *work, d Delivery, s *series) {
+	if d.Batch != 0 {
+		w.spots.historic++
+		return
+	}
+	w.spots.live = append(w.spots.live, s)
+	s.live++
+	c.live++
+}
+
+// quit takes the place of one delivery off a work that goes on without it.
+func (c *core) quit(w *work, d Delivery, s *series) {
+	if d.Batch != 0 {
+		w.spots.historic--
+		return
+	}
+	i := slices.Index(w.spots.live, s)
+	w.spots.live = slices.Delete(w.spots.live, i, i+1)
+	s.live--
+	c.live--
+}
+
+// join makes a delivery wait for the outcome of the work on its id. Before the signature of that is checked, another
+// signature is a rival: who sent a false one must not decide about the true one.
+func (c *core) join(w *work, d Delivery, t *tally) {
+	if w.stage == verifying && w.event.Sig != d.Event.Sig {
+		if c.crowded(d, t) {
+			return
+		}
+		t.open++
+		c.occupy(w, d, t.series)
+		w.rivals = append(w.rivals, rival{d, t})
+		return
+	}
+	for _, joined := range w.joins {
+		if joined == t {
+			c.vacate(d)
+			return
+		}
+	}
+	t.open++
+	if d.Batch != 0 {
+		w.spots.historic++ // the place was asked for; a live event that joins takes none
+	}
+	w.joins = append(w.joins, t)
+}
+
+// begin starts the work on an id.
+func (c *core) begin(d Delivery, t *tally) {
+	w := &work{event: d.Event, mode: d.Mode, source: d.Source, at: d.At, joins: []*tally{t}}
+	t.open++
+	c.occupy(w, d, t.series)
+	c.enter(w)
+	c.do(verify{event: w.event, live: d.Batch == 0})
+}
+
+func (c *core) enter(w *work) {
+	c.arrivals++
+	w.n = c.arrivals
+	w.place = c.queue.PushBack(w)
+	c.works[w.event.ID] = w
+	c.bytes += int64(w.event.Size)
+	if addressed(w.event.Kind) {
+		ref := w.event.Coordinate()
+		c.versions[ref] = append(c.versions[ref], w)
+		if ref.Kind == event.KindAnnouncement {
+			c.repos[ref.D] = append(c.repos[ref.D], w)
+		}
+	}
+}
+
+// verified brings the result of a check of e's signature.
+func (c *core) verified(now time.Time, e *event.Event, ok bool) {
+	c.now = now
+	w := c.works[e.ID]
+	if w == nil || w.stage != verifying || w.event != e {
+		return // concluded meanwhile
+	}
+	if ok {
+		w.stage = shelved
+		w.refs = e.References()
+		for _, r := range w.rivals {
+			w.joins = append(w.joins, r.tally)
+		}
+		w.rivals = nil
+		if c.loaded {
+			c.again = append(c.again, w)
+		}
+	} else {
+		c.forged(w)
+	}
+	c.pump()
+}
+
+// forged ends the work on an id whose signature is false, charges who sent it, and begins anew with the next rival.
+func (c *core) forged(w *work) {
+	charged := make(map[ConnID]bool, 1)
+	for _, t := range w.joins {
+		c.o.Metrics.dropped(dropSignature)
+		if conn := t.series.conn; !charged[conn] {
+			charged[conn] = true
+			c.o.Relays.offence(t.series.source, OffenceSignature)
+			c.do(tell{Offended{ID: conn, At: c.now, Kind: OffenceSignature}})
+		}
+	}
+	rivals := w.rivals
+	w.rivals = nil
+	for _, r := range rivals {
+		c.quit(w, r.delivery, r.tally.series)
+	}
+	c.close(w)
+	for _, r := range rivals {
+		r.tally.open--
+		c.admit(r.delivery, r.tally)
+		c.report(r.tally.series)
+	}
+}
