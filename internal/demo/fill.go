@@ -26,7 +26,6 @@ func (w *World) fill(o Options) error {
 	w.addTeams(o.Now)
 	w.addConversations(o)
 	w.addDeletions(o.Now)
-	w.addQuotes(o.Now)
 	w.addNoise(o.Now)
 	return s.err
 }

@@ -31,19 +31,6 @@ func (w *World) addDeletions(now time.Time) {
 	}
 }
 
-// addQuotes lets issues quote notes that belong to no repository: ancestors, fetched because something accepted names them.
-func (w *World) addQuotes(now time.Time) {
-	s := w.source
-	for _, r := range s.repos[:5] {
-		at := s.between(now.Add(-history), now.Add(-48*time.Hour))
-		note := s.sign(s.person(), kindNote, at, pick(s, bodies))
-		issue := s.sign(s.person(), event.KindIssue, at.Add(time.Hour), "As said in the note.",
-			append(r.address(), nostr.Tag{"subject", s.title()}, nostr.Tag{"q", note.Event.ID, string(r.hint)})...)
-		put(note, pick(s, r.hosts))
-		put(issue, s.spread(r)...)
-	}
-}
-
 // addNoise writes what must not arrive: other people's repositories with their conversations, look-alikes of our domain, states
 // by strangers, and events that belong to nothing.
 func (w *World) addNoise(now time.Time) {

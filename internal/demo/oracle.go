@@ -87,7 +87,6 @@ func expect(relays []contents, bootstrap []relayurl.URL, domain string) Expectat
 	for _, p := range o.projects {
 		for o.conversations(p) {
 		}
-		o.quotes(p)
 	}
 	return o.settle(reached)
 }
@@ -202,26 +201,6 @@ func (p *project) named(e *event.Event) bool {
 		}
 	}
 	return false
-}
-
-// quotes accepts what accepted events point at.
-func (o *oracle) quotes(p *project) {
-	cited := map[event.ID]bool{}
-	for id := range p.events {
-		for _, target := range o.wanted[id].Event.References().IDs {
-			cited[target] = true
-		}
-	}
-	for _, r := range o.relays {
-		if !p.relays[r.name] {
-			continue
-		}
-		for _, e := range r.events {
-			if cited[e.ID] && e.Kind != event.KindDeletion {
-				o.want(e)
-			}
-		}
-	}
 }
 
 // settle takes out what its author has deleted, and says where the rest can be found.
