@@ -62,7 +62,7 @@ func next[R Report](t *testing.T, g *fleetRig) R {
 }
 
 func TestFleet(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newFleetRig(t, 2, nil)
 		g.fleet.Dial(1, g.url(0), Stranger)
 		require.Equal(t, ConnID(1), next[Up](t, g).ID)
@@ -97,7 +97,7 @@ func TestFleet(t *testing.T) {
 }
 
 func TestFleetEndsAConnectionThatTakesNoCommands(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		stuck := &stuckSink{release: make(chan struct{})}
 		g := newFleetRig(t, 1, func(o *FleetOptions) { o.Commands, o.Conn.Sink = 4, stuck })
 		g.fleet.Dial(1, g.url(0), Stranger)
@@ -124,7 +124,7 @@ func (s *stuckSink) Mark(m Mark) {
 }
 
 func TestStartAndStopStress(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newFleetRig(t, 4, nil)
 		id := ConnID(0)
 		for round := range 25 {
@@ -157,7 +157,7 @@ func TestStartAndStopStress(t *testing.T) {
 }
 
 func TestMetricsOfAForgottenRelayGo(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewPedanticRegistry()
 		m := NewMetrics(reg)
 		g := newFleetRig(t, 1, func(o *FleetOptions) { o.Conn.Metrics = m })

@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
-	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/filters"
-	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 // history is the historic work of a connection: open batches in the order asked, the pages that are on the wire, and the
@@ -20,6 +18,7 @@ type history struct {
 	pages   map[string]*page
 	grants  chan struct{}
 	asking  *page     // waits for credit
+	ready   *page     // has credit, waits for a free subscription
 	stale   int       // credit asked for a page that is not wanted any more
 	number  int       // of the last page
 	answer  time.Time // of the last frame of any page
@@ -31,31 +30,6 @@ func newHistory() history {
 	return history{pages: map[string]*page{}, grants: make(chan struct{}, 1)}
 }
 
-// batchRun is a batch while it is asked.
-type batchRun struct {
-	id     BatchID
-	mode   Mode
-	total  int // filters
-	groups []*group
-	open   int    // groups that have not ended
-	err    string // why the first filter failed, empty when none did
-	errs   int    // other reasons
-	once   seenIDs
-	ended  bool
-}
-
-// group is the filters of a batch that share a REQ, and their pager.
-type group struct {
-	batch *batchRun
-	index []int // of each filter, in the batch
-	pager *filters.Pager
-	page  *page // that is asked, nil between pages
-	over  bool
-	bad   bool // an offence was counted
-	loose *filters.Set
-	asked []nostr.Filter
-}
-
 const (
 	// pageExtra is the room that a pager wants beyond its limits.
 	pageExtra = 64
@@ -63,8 +37,7 @@ const (
 	groupFilters = 20
 	// pageEvents is what a page of several filters may bring in all: its credit is held until EOSE, from all other
 	// connections too, and most of such pages bring little.
-	pageEvents  = 1000
-	maxBatchErr = 200
+	pageEvents = 1000
 )
 
 // ask begins a batch.
@@ -120,7 +93,14 @@ func single(fs []nostr.Filter) [][]nostr.Filter {
 func (c *Conn) pump(now time.Time) {
 	c.openLive(now)
 	h := &c.history
-	for h.asking == nil && h.stale == 0 && c.used() < c.limits.Subscriptions {
+	for c.used() < c.limits.Subscriptions {
+		if h.ready != nil {
+			c.sendPage(h.ready, now)
+			continue
+		}
+		if h.asking != nil || h.stale > 0 {
+			return
+		}
 		g := h.next()
 		if g == nil {
 			return
@@ -156,50 +136,23 @@ func (c *Conn) begin(g *group) {
 		c.endGroup(g)
 		return
 	}
-	p := &page{group: g, filters: req, credit: g.pager.MaxEvents()}
+	c.history.number++
+	sub := fmt.Sprintf("h%d-%d", g.batch.id, c.history.number)
+	p := &page{group: g, filters: req, credit: g.pager.MaxEvents(), sub: sub}
 	g.page = p
 	c.history.asking = p
 	c.o.Sink.Reserve(c.o.ID, p.credit, c.history.grants)
 }
 
-// granted sends the page that waited for credit.
-func (c *Conn) granted(now time.Time) {
+// granted takes the credit for the page that waits for it.
+func (c *Conn) granted() {
 	h := &c.history
 	if h.stale > 0 {
 		c.o.Sink.Release(c.o.ID, h.stale)
 		h.stale = 0
 		return
 	}
-	p := h.asking
-	if p == nil {
-		return
-	}
-	h.asking = nil
-	h.number++
-	p.sub = fmt.Sprintf("h%d-%d", p.group.batch.id, h.number)
-	msg, err := EncodeREQ(p.sub, p.filters)
-	if err != nil { // no filter of ours is without an encoding
-		c.log.Error("filters cannot be encoded", zap.Error(err))
-		c.failPage(p, err.Error(), false, now)
-		return
-	}
-	p.sent = now
-	h.pages[p.sub] = p
-	c.bucket.take()
-	c.o.Metrics.page()
-	c.send(msg)
-	c.wakeBy(p.deadline(c.limits, h.answer))
-}
-
-// fail notes why filters of a batch failed.
-func (b *batchRun) fail(why string) {
-	why = clipTo(why, maxBatchErr)
-	switch {
-	case b.err == "":
-		b.err = why
-	case why != b.err:
-		b.errs++
-	}
+	h.ready, h.asking = h.asking, nil
 }
 
 // endGroup takes a group whose filters have all ended out of the work.
@@ -243,39 +196,6 @@ func (c *Conn) endBatch(b *batchRun) {
 	c.o.Sink.Mark(m)
 }
 
-// mark says how far the filters of a batch have got.
-func (b *batchRun) mark(id ConnID) Mark {
-	ends := make([]FilterEnd, b.total)
-	told := make([]bool, b.total)
-	for _, g := range b.groups {
-		for i, e := range g.pager.Ends() {
-			end := FilterEnd{Done: e.Done, Failed: e.Failed, Until: e.Until, Gap: e.Gap}
-			at := g.index[i]
-			if told[at] {
-				end = join(ends[at], end)
-			}
-			ends[at], told[at] = end, true
-		}
-	}
-	return Mark{Conn: id, Batch: b.id, Filters: ends}
-}
-
-// join gives the end of a filter that was asked in two parts.
-func join(a, b FilterEnd) FilterEnd {
-	j := FilterEnd{Done: a.Done && b.Done, Failed: a.Failed || b.Failed, Gap: a.Gap || b.Gap}
-	switch {
-	case a.Done && b.Done:
-		j.Until = min(a.Until, b.Until)
-	case a.Done:
-		j.Until = b.Until
-	case b.Done:
-		j.Until = a.Until
-	case a.Until > 0 && b.Until > 0:
-		j.Until = max(a.Until, b.Until)
-	}
-	return j
-}
-
 var errCancelled = errors.New("cancelled")
 
 // cancelBatch ends a batch at once.
@@ -290,6 +210,7 @@ func (c *Conn) cancelBatch(id BatchID, now time.Time) {
 
 // abandon fails what has not ended of a batch.
 func (c *Conn) abandon(b *batchRun, why string, now time.Time) {
+	b.abandoned = true
 	for _, g := range b.groups {
 		switch {
 		case g.over:
@@ -308,23 +229,4 @@ func (c *Conn) endBatches(why string) {
 	for len(c.history.batches) > 0 {
 		c.abandon(c.history.batches[0], why, c.seenAt)
 	}
-}
-
-// seenIDs remembers the last ids of a batch, so that an event that matches several of its groups is delivered once.
-type seenIDs struct{ young, old map[event.ID]struct{} }
-
-const seenGeneration = 1 << 13
-
-func (s *seenIDs) first(id event.ID) bool {
-	if _, ok := s.young[id]; ok {
-		return false
-	}
-	if _, ok := s.old[id]; ok {
-		return false
-	}
-	if len(s.young) >= seenGeneration || s.young == nil {
-		s.old, s.young = s.young, map[event.ID]struct{}{}
-	}
-	s.young[id] = struct{}{}
-	return true
 }

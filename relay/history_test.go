@@ -12,12 +12,6 @@ import (
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
-// bubble runs a test of a connection in fake time.
-func bubble(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, f)
-}
-
 func TestBatchIsPagedOverCaps(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -33,7 +27,7 @@ func TestBatchIsPagedOverCaps(t *testing.T) {
 		{"slow", relaytest.Options{PageCap: 50, Delay: 10 * time.Second}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				notes := append(relaytest.Notes(180, 1, 5000), relaytest.Notes(170, 7, 4000)...)
 				tt.script.Events = notes
 				g := newRig(t, tt.script, nil)
@@ -65,7 +59,7 @@ func TestBatchIsPagedOverCaps(t *testing.T) {
 }
 
 func TestMarksCarryResumePoints(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{Events: relaytest.Notes(100, 1, 5000), PageCap: 40}, nil)
 		g.ask(1, kinds(1))
 		g.wait(1)
@@ -118,7 +112,7 @@ func TestBatchFails(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				tt.script.Events = relaytest.Notes(30, 1, 5000)
 				g := newRig(t, tt.script, tt.opts)
 				start := time.Now()
@@ -146,7 +140,7 @@ func TestBatchFails(t *testing.T) {
 }
 
 func TestFailedFiltersDoNotSpoilOthers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		notes := relaytest.Notes(30, 1, 5000)
 		g := newRig(t, relaytest.Options{
 			Events: notes,
@@ -168,7 +162,7 @@ func TestFailedFiltersDoNotSpoilOthers(t *testing.T) {
 }
 
 func TestSlowAnswersAreNotSilence(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		// One REQ after the other, ten seconds each: the fourth is answered after forty.
 		g := newRig(t, relaytest.Options{Events: relaytest.Notes(5, 1, 5000), Delay: 10 * time.Second},
 			func(o *ConnOptions) { o.Limits.FiltersPerREQ = 1 })
@@ -179,7 +173,7 @@ func TestSlowAnswersAreNotSilence(t *testing.T) {
 }
 
 func TestPagesWaitForCredit(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		notes := relaytest.Notes(90, 1, 5000)
 		g := newRig(t, relaytest.Options{Events: notes, Document: `{"limitation":{"max_limit":40,"max_filters":1}}`}, nil)
 		g.sink.places = 100
@@ -204,7 +198,7 @@ func TestPagesWaitForCredit(t *testing.T) {
 }
 
 func TestLostConnectionWhileWaitingForCredit(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{}, nil)
 		g.sink.places = 1
 		g.ask(1, kinds(1))
@@ -217,7 +211,7 @@ func TestLostConnectionWhileWaitingForCredit(t *testing.T) {
 }
 
 func TestCancelledBatch(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{Events: relaytest.Notes(10, 1, 100), NoEOSE: true}, nil)
 		g.ask(1, kinds(1))
 		require.Len(t, g.relay.OpenSubs(), 1)
@@ -240,7 +234,7 @@ func TestCancelledBatch(t *testing.T) {
 }
 
 func TestEmptyBatchesEnd(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{}, nil)
 		g.ask(1)
 		require.NotNil(t, g.sink.final(1))
@@ -251,7 +245,7 @@ func TestEmptyBatchesEnd(t *testing.T) {
 }
 
 func TestLargeFiltersAreAskedInParts(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var values []string
 		for i := range 300 {
 			values = append(values, strings.Repeat("v", 30)+string(rune('a'+i%26))+string(rune('a'+i/26)))
@@ -274,7 +268,7 @@ func TestLargeFiltersAreAskedInParts(t *testing.T) {
 }
 
 func TestEventsThatAreNotTaken(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		past := "1000"
 		events := []nostr.Event{
 			relaytest.Event(1, 1, 100, "good"),
@@ -301,7 +295,7 @@ func TestEventsThatAreNotTaken(t *testing.T) {
 }
 
 func TestUnreadableEventsHideNothing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var events []nostr.Event
 		for i := range 25 {
 			e := nostr.Event{Kind: 1, CreatedAt: nostr.Timestamp(2000 + i)}
@@ -320,7 +314,7 @@ func TestUnreadableEventsHideNothing(t *testing.T) {
 }
 
 func TestEarlyEOSELosesNothing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		notes := relaytest.Notes(20, 1, 5000)
 		g := newRig(t, relaytest.Options{Events: notes, EarlyEOSE: true}, nil)
 		g.ask(1, kinds(1))
@@ -332,7 +326,7 @@ func TestEarlyEOSELosesNothing(t *testing.T) {
 }
 
 func TestRateSignalsPauseHistory(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		notes := relaytest.Notes(5, 1, 5000)
 		g := newRig(t, relaytest.Options{Events: notes}, nil)
 		g.relay.Broadcast(`["NOTICE","Slow down, please"]`)
@@ -348,7 +342,7 @@ func TestRateSignalsPauseHistory(t *testing.T) {
 }
 
 func TestPaceIsBounded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{Events: relaytest.Notes(400, 1, 5000), PageCap: 2}, func(o *ConnOptions) { o.REQsPerMinute = 60 })
 		start := time.Now()
 		g.ask(1, kinds(1))
@@ -357,5 +351,33 @@ func TestPaceIsBounded(t *testing.T) {
 		require.Greater(t, n, 200)
 		took := g.relay.Requests()[n-1].At.Sub(start)
 		require.InDelta(t, float64(n-60), took.Seconds(), 5)
+	})
+}
+
+func TestOneLargeEventSpoilsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		large := func(n int) []nostr.Event {
+			var out []nostr.Event
+			for i := range n {
+				out = append(out, relaytest.Event(1, 1, int64(2000+i), strings.Repeat("x", 3000)))
+			}
+			return out
+		}
+		dialer := func(r *ConnOptions) {
+			r.Dialer.opts.MessageBytes = 2000
+		}
+		old := relaytest.Event(1, 1, 100, "old")
+		g := newRig(t, relaytest.Options{Events: append(large(1), old)}, dialer)
+		g.ask(1, kinds(1))
+		require.Empty(t, g.wait(1).Err)
+		require.Equal(t, []string{old.ID}, g.sink.ids(1))
+		require.Empty(t, reported[Offended](g))
+
+		// A page of nothing else need not be the end.
+		g = newRig(t, relaytest.Options{Events: append(large(12), old), PageCap: 12}, dialer)
+		g.ask(1, kinds(1))
+		end := g.wait(1)
+		require.Equal(t, "events that cannot be read", end.Err)
+		require.True(t, end.Filters[0].Failed)
 	})
 }

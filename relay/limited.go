@@ -32,16 +32,32 @@ func noticeHints(text string) (tooMany, rate bool) {
 
 // closed handles the end of a subscription by the relay.
 func (c *Conn) closed(f Frame) {
-	if prefixOf(f.Text) == "rate-limited" {
+	prefix := prefixOf(f.Text)
+	if prefix == "rate-limited" {
 		c.limited(f.Text, f.At)
 	}
 	if p := c.history.pages[f.Sub]; p != nil {
 		c.failPage(p, "closed: "+f.Text, false, f.At)
 		return
 	}
-	if s := c.live.subs[f.Sub]; s != nil && (s.state == liveSent || s.state == liveOpen) {
+	s := c.live.subs[f.Sub]
+	switch {
+	case s == nil || (s.state != liveSent && s.state != liveOpen):
+	case s.state == liveSent && !c.live.one && refusesFilters(prefix):
+		c.live.one = true
+		c.live.wait(s)
+	default:
 		c.endLive(s, f.Text, f.At)
 	}
+}
+
+// refusesFilters reports prefixes that may stand before a complaint about a limit of 0.
+func refusesFilters(prefix string) bool {
+	switch prefix {
+	case "rate-limited", "auth-required", "restricted":
+		return false
+	}
+	return true
 }
 
 func (c *Conn) notice(f Frame) {

@@ -20,6 +20,8 @@ type liveTable struct {
 	sent    int        // subscriptions opened so far
 	answer  time.Time  // of the last EOSE
 	unready int        // wanted and not open: no live mark
+	early   int        // events of the past before EOSE
+	one     bool       // the relay takes no limit of 0
 }
 
 // liveState is how far a live subscription has got.
@@ -93,6 +95,23 @@ func (t *liveTable) eose(id string, now time.Time) {
 	}
 }
 
+// wire gives filters as the relay takes them. One that refuses a limit of 0, or takes it for none, gets 1.
+func (t *liveTable) wire(fs []nostr.Filter) []nostr.Filter {
+	if !t.one {
+		return fs
+	}
+	fs = slices.Clone(fs)
+	for i := range fs {
+		if fs[i].LimitZero {
+			fs[i].LimitZero, fs[i].Limit = false, 1
+		}
+	}
+	return fs
+}
+
+// maxEarly events of the past in spite of a limit of 0 show that the relay takes it for none.
+const maxEarly = 3
+
 // setLive changes the wanted set. A REQ on an open id replaces it and needs no room.
 func (c *Conn) setLive(cmd SetLive, now time.Time) {
 	for _, id := range cmd.Close {
@@ -137,7 +156,7 @@ func (c *Conn) forgetLive(s *liveSub) {
 }
 
 func (c *Conn) sendLive(s *liveSub) {
-	msg, err := EncodeREQ(s.id, s.filters)
+	msg, err := EncodeREQ(s.id, c.live.wire(s.filters))
 	if err != nil { // no filter of ours is without an encoding
 		c.log.Error("live filters cannot be encoded", zap.String("sub", s.id), zap.Error(err))
 		return
@@ -206,6 +225,10 @@ func (c *Conn) liveEvent(s *liveSub, f Frame) {
 	e := c.parse(f, Live)
 	if e == nil {
 		return
+	}
+	if s.state == liveSent && e.CreatedAt.Time().Before(s.asked.Add(-time.Hour)) {
+		c.live.early++
+		c.live.one = c.live.one || c.live.early > maxEarly
 	}
 	for i := len(s.sets) - 1; i >= 0; i-- {
 		if c.matches(s.sets[i], e) {

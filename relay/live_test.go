@@ -14,7 +14,7 @@ import (
 )
 
 func TestUpStatesLimits(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{
 			Document: `{"name":"Some relay","limitation":{"max_subscriptions":20,"max_limit":300}}`,
 		}, nil)
@@ -27,7 +27,7 @@ func TestUpStatesLimits(t *testing.T) {
 }
 
 func TestUpWithoutDocument(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		g := newRig(t, relaytest.Options{DocumentSilent: true}, nil)
 		require.Empty(t, g.said())
@@ -40,7 +40,7 @@ func TestUpWithoutDocument(t *testing.T) {
 }
 
 func TestFailedDialIsReported(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{HandshakeStatus: 503, DocumentSilent: true}, nil)
 		said := g.said()
 		require.Len(t, said, 1)
@@ -50,7 +50,7 @@ func TestFailedDialIsReported(t *testing.T) {
 }
 
 func TestLiveEventsAreDelivered(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		old := relaytest.Event(1, 1, 100, "old")
 		g := newRig(t, relaytest.Options{Events: []nostr.Event{old}}, nil)
 		g.tell(liveOf("l0", kinds(1)), liveOf("l1", kinds(7)))
@@ -69,7 +69,7 @@ func TestLiveEventsAreDelivered(t *testing.T) {
 }
 
 func TestLiveSetChangesByDifference(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{}, nil)
 		g.tell(liveOf("l0", kinds(1)), liveOf("l1", kinds(2)))
 		g.tell(SetLive{Open: liveOf("l0", kinds(1), kinds(3)).Open, Close: []string{"l1", "l9"}})
@@ -85,7 +85,7 @@ func TestLiveSetChangesByDifference(t *testing.T) {
 }
 
 func TestLiveMarks(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		g := newRig(t, relaytest.Options{}, nil)
 		time.Sleep(45 * time.Second)
@@ -140,7 +140,7 @@ func TestNoLiveMarkWhileASubscriptionIsNotOpen(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				g := newRig(t, tt.script, nil)
 				g.tell(liveOf("l0", kinds(1)), liveOf("l1", kinds(2)))
 				if tt.act != nil {
@@ -156,7 +156,7 @@ func TestNoLiveMarkWhileASubscriptionIsNotOpen(t *testing.T) {
 }
 
 func TestHangupMarksAndReports(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{NoPong: false}, nil)
 		g.tell(liveOf("l0", kinds(1)))
 		g.relay.Set(func(o *relaytest.Options) { o.NoEOSE = true })
@@ -177,7 +177,7 @@ func TestHangupMarksAndReports(t *testing.T) {
 }
 
 func TestClosedLiveSubscriptionIsReportedAndOpensAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{}, nil)
 		g.tell(liveOf("l0", kinds(1)))
 		g.relay.Broadcast(`["CLOSED","l0","error: shutting down idle subscription"]`)
@@ -198,7 +198,7 @@ func TestClosedLiveSubscriptionIsReportedAndOpensAgain(t *testing.T) {
 }
 
 func TestOffFilterLiveEvents(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{}, nil)
 		event := func(sub string, kind int) {
 			b, err := relaytest.Event(1, kind, 100, fmt.Sprint(sub, kind, time.Now())).MarshalJSON()
@@ -244,7 +244,7 @@ func TestOffFilterLiveEvents(t *testing.T) {
 }
 
 func TestSubscriptionsStayWithinTheBudget(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		var notes []nostr.Event
 		for kind := 101; kind <= 112; kind++ {
 			notes = append(notes, relaytest.Notes(30, kind, 5000)...)
@@ -275,7 +275,7 @@ func TestSubscriptionsStayWithinTheBudget(t *testing.T) {
 }
 
 func TestOneSubscriptionStaysForHistory(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		notes := relaytest.Notes(5, 1, 100)
 		g := newRig(t, relaytest.Options{Events: notes, MaxSubs: 3, Document: `{"limitation":{"max_subscriptions":3}}`}, nil)
 		g.tell(liveOf("l0", kinds(1)), liveOf("l1", kinds(2)), liveOf("l2", kinds(3)))
@@ -289,7 +289,7 @@ func TestOneSubscriptionStaysForHistory(t *testing.T) {
 }
 
 func TestTooManySubscriptionsIsEvidence(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		// strfry: stored events and EOSE, then a NOTICE without an id, and no live events.
 		g := newRig(t, relaytest.Options{
 			MaxSubs: 3, SubsNotice: true, Document: `{"limitation":{"max_subscriptions":20}}`,
@@ -320,7 +320,7 @@ func TestTooManySubscriptionsIsEvidence(t *testing.T) {
 }
 
 func TestGarbageFrames(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		notes := relaytest.Notes(20, 1, 100)
 		g := newRig(t, relaytest.Options{
 			Events: notes, PageCap: 3,
@@ -344,7 +344,7 @@ func TestGarbageFrames(t *testing.T) {
 }
 
 func TestHalfOpenConnectionIsGivenUp(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		g := newRig(t, relaytest.Options{}, nil)
 		g.tell(liveOf("l0", kinds(1)))
@@ -365,7 +365,7 @@ func TestHalfOpenConnectionIsGivenUp(t *testing.T) {
 }
 
 func TestLiveEventsKeepTheirOrder(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{}, nil)
 		g.tell(liveOf("l0", kinds(1)))
 		for i := range 500 {
@@ -382,7 +382,7 @@ func TestLiveEventsKeepTheirOrder(t *testing.T) {
 }
 
 func TestALiveFloodIsReadSlowly(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		notes := relaytest.Notes(10, 7, 100)
 		g := newRig(t, relaytest.Options{Events: notes}, func(o *ConnOptions) { o.LivePerSecond = 10 })
 		g.tell(liveOf("l0", kinds(1)))
@@ -405,7 +405,7 @@ func TestALiveFloodIsReadSlowly(t *testing.T) {
 }
 
 func TestALiveSubscriptionWithoutEOSEIsGivenUp(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		g := newRig(t, relaytest.Options{NoEOSE: true}, nil)
 		g.tell(liveOf("l0", kinds(1)))
@@ -416,5 +416,64 @@ func TestALiveSubscriptionWithoutEOSEIsGivenUp(t *testing.T) {
 		require.Equal(t, "no EOSE in 30s", closed[0].Reason)
 		require.Equal(t, 30*time.Second, closed[0].At.Sub(start))
 		require.Equal(t, []string{"l0"}, g.relay.Closes())
+	})
+}
+
+func TestRelaysThatTakeNoLimitOfZero(t *testing.T) {
+	tests := []struct {
+		name   string
+		script relaytest.Options
+		limits []int // of the REQs, in order
+	}{
+		{
+			"refused", relaytest.Options{RefuseREQ: func(_ string, fs []nostr.Filter) string {
+				if fs[0].LimitZero {
+					return "error: limit must be positive"
+				}
+				return ""
+			}}, []int{0, 1, 1},
+		},
+		{"taken for none", relaytest.Options{ZeroIsNone: true, Events: relaytest.Notes(10, 1, 1000)}, []int{0, 1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, tt.script, nil)
+				g.tell(liveOf("l0", kinds(1)))
+				g.tell(liveOf("l1", kinds(2)))
+				var limits []int
+				for _, r := range g.relay.Requests() {
+					limits = append(limits, r.Filters[0].Limit)
+				}
+				require.Equal(t, tt.limits, limits)
+				require.Equal(t, []string{"l0", "l1"}, g.relay.OpenSubs())
+				require.Empty(t, reported[Closed](g))
+				require.Empty(t, reported[Offended](g))
+			})
+		})
+	}
+}
+
+func TestCreditThatComesLateFindsNoFreeSubscription(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{
+			Events: relaytest.Notes(5, 1, 1000), MaxSubs: 3, Document: `{"limitation":{"max_subscriptions":3,"max_filters":1}}`,
+		}, nil)
+		g.relay.Set(func(o *relaytest.Options) { o.NoEOSE = true })
+		g.sink.places = 1000
+		g.ask(1, kinds(1), kinds(2)) // one page on the wire, the other waits for credit
+		require.Len(t, g.relay.OpenSubs(), 1)
+		g.relay.Set(func(o *relaytest.Options) { o.NoEOSE = false })
+		g.tell(liveOf("l0", kinds(1)), liveOf("l1", kinds(2))) // takes what is free
+		require.Len(t, g.relay.OpenSubs(), 3)
+		g.sink.mu.Lock()
+		g.sink.places = 0
+		g.sink.try()
+		g.sink.mu.Unlock()
+		end := g.wait(1)
+		require.Equal(t, "silent for 30s", end.Err)
+		require.True(t, end.Filters[1].Done && !end.Filters[1].Failed)
+		require.LessOrEqual(t, g.relay.HighWater(), 3)
+		require.Zero(t, g.sink.held)
 	})
 }

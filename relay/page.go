@@ -17,7 +17,7 @@ type page struct {
 	group   *group
 	filters []nostr.Filter
 	credit  int
-	sub     string // empty until it is sent
+	sub     string // a fresh id: messages may be handled out of order
 	sent    time.Time
 	heard   time.Time // the last frame, zero before the first
 
@@ -25,8 +25,12 @@ type page struct {
 	ended                               bool // by EOSE
 }
 
-// maxForeign events that no filter of the group asks for end a page.
-const maxForeign = 16
+const (
+	// maxForeign events that no filter of the group asks for end a page.
+	maxForeign = 16
+	// maxUnread events without a date, and no others, are not believed to be all there is: no relay caps pages below it.
+	maxUnread = 10
+)
 
 // deadline is when the page has failed if nothing more comes. A relay that answers other pages meanwhile is not silent.
 func (p *page) deadline(l Limits, answer time.Time) time.Time {
@@ -42,6 +46,24 @@ func (p *page) deadline(l Limits, answer time.Time) time.Time {
 		at = last.Add(l.IdleWait)
 	}
 	return earliest(at, p.sent.Add(l.REQWait))
+}
+
+// sendPage puts a page that has its credit on the wire.
+func (c *Conn) sendPage(p *page, now time.Time) {
+	h := &c.history
+	msg, err := EncodeREQ(p.sub, p.filters)
+	if err != nil { // no filter of ours is without an encoding
+		c.log.Error("filters cannot be encoded", zap.Error(err))
+		c.failPage(p, err.Error(), false, now)
+		return
+	}
+	h.ready = nil
+	p.sent = now
+	h.pages[p.sub] = p
+	c.bucket.take()
+	c.o.Metrics.page()
+	c.send(msg)
+	c.wakeBy(p.deadline(c.limits, h.answer))
 }
 
 // expirePages fails pages whose time is over.
@@ -110,7 +132,7 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 	if !readable || c.untouched(e, f.At) {
 		return
 	}
-	if len(g.batch.groups) > 1 && !g.batch.once.first(e.ID) {
+	if !g.batch.once.first(e.ID) {
 		return
 	}
 	p.delivered++
@@ -190,7 +212,7 @@ func (c *Conn) cutOff(p *page, kind, why string, now time.Time) {
 func (c *Conn) pageEOSE(p *page, f Frame) {
 	c.pageHeard(p, f)
 	g := p.group
-	if p.unread > 0 && p.delivered == 0 {
+	if p.unread >= maxUnread && p.unread == p.arrived {
 		// A page of nothing but such events looks like the end, and need not be it.
 		c.failPage(p, "events that cannot be read", true, f.At)
 		return
@@ -215,7 +237,7 @@ func (c *Conn) pageEOSE(p *page, f Frame) {
 // finish ends a group and marks what it has reached; the last one of a batch brings the final mark.
 func (c *Conn) finish(g *group) {
 	c.endGroup(g)
-	if !g.batch.ended {
+	if !g.batch.ended && !g.batch.abandoned {
 		c.o.Sink.Mark(g.batch.mark(c.o.ID))
 	}
 }
@@ -245,11 +267,13 @@ func (c *Conn) failPage(p *page, why string, tell bool, now time.Time) {
 func (c *Conn) closePage(p *page, tell bool, now time.Time) {
 	h := &c.history
 	p.group.page = nil
-	switch {
-	case h.asking == p:
+	switch p {
+	case h.asking:
 		h.asking, h.stale = nil, p.credit
 		return
-	case p.sub == "":
+	case h.ready:
+		h.ready = nil
+		c.o.Sink.Release(c.o.ID, p.credit)
 		return
 	}
 	delete(h.pages, p.sub)

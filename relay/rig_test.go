@@ -27,7 +27,8 @@ type sinkhole struct {
 	grant     chan<- struct{}
 	delivered []Delivery
 	marks     []Mark
-	at        []time.Time // of marks
+	at        []time.Time               // of marks
+	ended     map[BatchID]chan struct{} // closed with the final mark
 	gone      bool
 	faults    []string
 }
@@ -92,6 +93,26 @@ func (s *sinkhole) Mark(m Mark) {
 	}
 	s.marks = append(s.marks, m)
 	s.at = append(s.at, time.Now())
+	if m.Final {
+		close(s.overLocked(m.Batch))
+	}
+}
+
+// over is closed when a batch has had its final mark.
+func (s *sinkhole) over(id BatchID) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.overLocked(id)
+}
+
+func (s *sinkhole) overLocked(id BatchID) chan struct{} {
+	if s.ended == nil {
+		s.ended = map[BatchID]chan struct{}{}
+	}
+	if s.ended[id] == nil {
+		s.ended[id] = make(chan struct{})
+	}
+	return s.ended[id]
 }
 
 func (s *sinkhole) Gone(ConnID) {
@@ -226,18 +247,16 @@ func reported[R Report](g *rig) []R {
 	return out
 }
 
-// wait lets the time pass until a batch has ended.
+// wait gives the final mark of a batch.
 func (g *rig) wait(id BatchID) Mark {
 	g.t.Helper()
-	for range 24 * 3600 {
-		synctest.Wait()
-		if m := g.sink.final(id); m != nil {
-			return *m
-		}
-		time.Sleep(time.Second)
+	select {
+	case <-g.sink.over(id):
+	case <-time.After(24 * time.Hour):
+		require.Fail(g.t, "batch has no end", "%d", id)
 	}
-	require.Fail(g.t, "batch has no end", "%d", id)
-	return Mark{}
+	synctest.Wait()
+	return *g.sink.final(id)
 }
 
 func liveOf(id string, fs ...nostr.Filter) SetLive {
@@ -260,7 +279,7 @@ func kinds(ks ...int) nostr.Filter { return nostr.Filter{Kinds: ks} }
 // sameIDs wants every id once, and says little when it is not so.
 func sameIDs(t *testing.T, want, got []string) {
 	t.Helper()
-	require.Len(t, got, len(want))
+	require.Equal(t, len(want), len(got), "as many ids") //nolint:testifylint // Len would print them all
 	want, got = slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(got))
 	require.True(t, slices.Equal(want, got), "not the same ids")
 }

@@ -43,6 +43,7 @@ type Options struct {
 	CloseAfter  int  // CLOSED with CloseReason after that many events of a REQ, no EOSE
 	IgnoreUntil bool
 	IgnoreLimit bool
+	ZeroIsNone  bool          // a limit of 0 is taken for none
 	OffFilter   []nostr.Event // sent with every answer
 	Endless     bool          // matching events are made up and sent for ever
 	Silent      bool          // reads on, but answers nothing, pings neither
@@ -76,11 +77,12 @@ func (o Options) pageCap() int {
 // limit is how many events a filter gets at most.
 func (o Options) limit(f nostr.Filter) int {
 	n := o.pageCap()
-	if o.DefaultLimit > 0 && f.Limit == 0 && !f.LimitZero {
+	zero := f.LimitZero && !o.ZeroIsNone
+	if o.DefaultLimit > 0 && f.Limit == 0 && !zero {
 		n = min(n, o.DefaultLimit)
 	}
 	switch {
-	case f.LimitZero:
+	case zero:
 		return 0
 	case o.IgnoreLimit:
 		return 1 << 30

@@ -1,0 +1,101 @@
+package relay
+
+import (
+	"github.com/nbd-wtf/go-nostr"
+
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+)
+
+// batchRun is a batch while it is asked.
+type batchRun struct {
+	id     BatchID
+	mode   Mode
+	total  int // filters
+	groups []*group
+	open   int    // groups that have not ended
+	err    string // why the first filter failed, empty when none did
+	errs   int    // other reasons
+	once   seenIDs
+
+	abandoned bool // the final mark says it all
+	ended     bool
+}
+
+// group is the filters of a batch that share a REQ, and their pager.
+type group struct {
+	batch *batchRun
+	index []int // of each filter, in the batch
+	pager *filters.Pager
+	page  *page // that is asked, nil between pages
+	over  bool
+	bad   bool // an offence was counted
+	loose *filters.Set
+	asked []nostr.Filter
+}
+
+const maxBatchErr = 200 // bytes
+
+// fail notes why filters of a batch failed.
+func (b *batchRun) fail(why string) {
+	why = clipTo(why, maxBatchErr)
+	switch {
+	case b.err == "":
+		b.err = why
+	case why != b.err:
+		b.errs++
+	}
+}
+
+// mark says how far the filters of a batch have got.
+func (b *batchRun) mark(id ConnID) Mark {
+	ends := make([]FilterEnd, b.total)
+	told := make([]bool, b.total)
+	for _, g := range b.groups {
+		for i, e := range g.pager.Ends() {
+			end := FilterEnd{Done: e.Done, Failed: e.Failed, Until: e.Until, Gap: e.Gap}
+			at := g.index[i]
+			if told[at] {
+				end = join(ends[at], end)
+			}
+			ends[at], told[at] = end, true
+		}
+	}
+	return Mark{Conn: id, Batch: b.id, Filters: ends}
+}
+
+// join gives the end of a filter that was asked in two parts.
+func join(a, b FilterEnd) FilterEnd {
+	j := FilterEnd{Done: a.Done && b.Done, Failed: a.Failed || b.Failed, Gap: a.Gap || b.Gap}
+	switch {
+	case a.Done && b.Done:
+		j.Until = min(a.Until, b.Until)
+	case a.Done:
+		j.Until = b.Until
+	case b.Done:
+		j.Until = a.Until
+	case a.Until > 0 && b.Until > 0:
+		j.Until = max(a.Until, b.Until)
+	}
+	return j
+}
+
+// seenIDs remembers the last ids of a batch, so that an event that matches several of its filters is delivered once.
+// An older one may pass again: the publisher knows it.
+type seenIDs struct{ young, old map[event.ID]struct{} }
+
+const seenGeneration = 1 << 13
+
+func (s *seenIDs) first(id event.ID) bool {
+	if _, ok := s.young[id]; ok {
+		return false
+	}
+	if _, ok := s.old[id]; ok {
+		return false
+	}
+	if len(s.young) >= seenGeneration || s.young == nil {
+		s.old, s.young = s.young, map[event.ID]struct{}{}
+	}
+	s.young[id] = struct{}{}
+	return true
+}
