@@ -9,83 +9,6 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
-// Verdict is what a Pager says of an event.
-type Verdict uint8
-
-// Verdicts.
-const (
-	Wanted    Verdict = iota
-	Duplicate         // this pager has seen it; a distant repetition passes as Wanted
-	OffFilter         // no filter of the page asked for it
-	TooMany           // the page brought more than was asked for: cut it off with Fail
-)
-
-// Hint is what a relay says with EOSE about completeness (NIP-67).
-type Hint uint8
-
-// Hints.
-const (
-	HintNone   Hint = iota
-	HintFinish      // every stored event was sent
-	HintMore        // there are more
-)
-
-// ParseHint reads the third element of EOSE. Unknown hints are ignored, contradicting ones too (NIP-67).
-func ParseHint(hints []string) Hint {
-	finish, more := slices.Contains(hints, "finish"), slices.Contains(hints, "more")
-	switch {
-	case finish == more:
-		return HintNone
-	case finish:
-		return HintFinish
-	}
-	return HintMore
-}
-
-// Fault says why a filter failed.
-type Fault uint8
-
-// Faults.
-const (
-	FaultNone       Fault = iota
-	FaultAborted          // Fail was called
-	FaultUnpageable       // the relay ignores until, or sends what was not asked for
-	FaultWithheld         // the relay says that there is more and does not send it
-	FaultEndless          // too many pages without anything new
-)
-
-// String is the text of logs and of failed batches.
-func (f Fault) String() string {
-	return [...]string{"none", "page did not end", "unpageable", "withheld", "no progress"}[f]
-}
-
-// End is how far a filter has got.
-type End struct {
-	Done   bool
-	Failed bool
-	Fault  Fault
-	Until  int64 // everything at or above this created_at has been delivered; 0 before the first page
-	Gap    bool  // a second held more events than could be asked for
-}
-
-// Proven is what was learned of a relay. How many events it gave at once tells a page that it cut from one that holds all
-// there is. The zero value knows nothing.
-type Proven struct {
-	Page   int // distinct events of one page
-	Filter int // events of one page that only one filter can have brought
-	Until  Bound
-}
-
-// Bound is how a relay reads until.
-type Bound uint8
-
-// Bounds.
-const (
-	BoundUnknown   Bound = iota
-	BoundInclusive       // as NIP-01 says
-	BoundExclusive       // one second more is asked for
-)
-
 const (
 	// pageSlack is how many events a page may bring beyond its limits: live ones slip in.
 	pageSlack = 32
@@ -106,15 +29,16 @@ const (
 //   - A cursor moves to the oldest event that only its filter can have brought. An event that matches several
 //     filters of the page may have come for any of them and shows nothing about the others.
 //   - until is inclusive and the events of its second are remembered: those are not new.
-//   - A page without any event ends its filters (once more asked, when events of the boundary should have come).
+//   - A page without any event ends its filters. It is asked once more when events of the boundary should have come: relays
+//     that throttle shrink pages down to nothing.
 //   - A filter to which a page brings nothing new is a suspect: it may have been cut off in favour of others.
 //     Suspects that never matched are asked together; suspects that did are asked alone. Alone, nothing new means
 //     the end. Together it does when the page is less than half of what the relay has proven to give.
 //   - A page alone with nothing new and as large as any before may hide a second with more events than fit a page: the
 //     second is narrowed (narrow.go).
 //   - NIP-67's finish is believed where fewer events came than one filter may bring, else it may speak of our limit.
-//   - A relay that returns other events than those of the boundary reads until as exclusive, or has lost them: from then on one
-//     second more is asked for.
+//   - A relay that gives older events but not the boundary reads until as exclusive, or has lost the boundary. A page one
+//     second wider tells; an exclusive relay is asked for one second more from then on.
 //
 // until never goes below 1: some relays take 0 for none. Filters that match nothing are done at once.
 type Pager struct {
@@ -128,22 +52,12 @@ type Pager struct {
 	narrow   *narrowing
 	page     *page
 	previous map[event.ID]struct{} // events of the page before
+	hits     []int                 // scratch
+	mine     []*cursor             // scratch
 }
 
-// page is what has come of the page that is asked.
-type page struct {
-	cursors  []*cursor
-	narrow   *Set // instead of cursors: of one filter
-	arrived  int
-	off      int                   // matched no filter of the page
-	beyond   int                   // of off: newer than until
-	seen     map[event.ID]struct{} // matched
-	wanted   int
-	credited int // sum over filters
-}
-
-// NewPager gives a pager for filters, each of which is asked for at most limit events per page. A filter may have since and until; its limit
-// is ignored.
+// NewPager gives a pager for filters, each of which is asked for at most limit events per page. A filter may have since
+// and until; its limit is ignored. What failed is resumed by its filter with until one below End.Until.
 func NewPager(fs []nostr.Filter, limit int) *Pager {
 	p := &Pager{limit: max(2, limit)}
 	timeless := slices.Clone(fs)
@@ -234,10 +148,8 @@ func (p *Pager) Event(e *event.Event) Verdict {
 
 // Fail says that the page did not end: filters that have not ended fail.
 func (p *Pager) Fail() {
-	for _, c := range p.cursors {
-		c.fail(FaultAborted)
-	}
-	p.page, p.narrow = nil, nil
+	p.page = nil
+	p.failAll(FaultAborted)
 }
 
 // choose gives the cursors of the next page: all that go on together; else the suspects that never matched,
@@ -273,9 +185,10 @@ func (p *Pager) credit(e *event.Event) (matched, known bool) {
 	if _, twice := pg.seen[e.ID]; twice {
 		return true, true
 	}
-	var mine []*cursor
+	mine := p.mine[:0]
 	beyond, highest := false, int64(math.MinInt64)
-	for _, i := range p.set.Match(e, nil) {
+	p.hits = p.set.Match(e, p.hits[:0])
+	for _, i := range p.hits {
 		c := p.cursors[i]
 		if !slices.Contains(pg.cursors, c) || at < c.since {
 			continue
@@ -290,6 +203,7 @@ func (p *Pager) credit(e *event.Event) (matched, known bool) {
 			known = true
 		}
 	}
+	p.mine = mine
 	if len(mine) == 0 && beyond {
 		pg.beyond++
 	}

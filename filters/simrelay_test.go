@@ -3,8 +3,11 @@ package filters_test
 import (
 	"bytes"
 	"cmp"
+	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/nbd-wtf/go-nostr"
 	"pgregory.net/rapid"
@@ -136,24 +139,23 @@ func (r *simRelay) merge(lists [][]*event.Event) []*event.Event {
 // run pages until the pager has ended and gives what was wanted. check is called after each EOSE.
 func (r *simRelay) run(p *filters.Pager, maxPages int, check func(wanted map[event.ID]int)) (wanted map[event.ID]int, pages int) {
 	wanted = map[event.ID]int{}
-	for pages = 0; pages < maxPages; pages++ {
+	for pages < maxPages {
 		req, ok := p.Next()
 		if !ok {
 			return wanted, pages
 		}
+		pages++
 		events, hint := r.answer(req)
 		if r.spoil != nil {
 			events, hint = r.spoil(events, hint)
 		}
 		cut := false
 		for _, e := range events {
-			switch p.Event(e) {
-			case filters.Wanted:
+			verdict := p.Event(e)
+			if verdict == filters.Wanted {
 				wanted[e.ID]++
-			case filters.TooMany:
-				cut = true
 			}
-			if cut {
+			if cut = verdict == filters.TooMany; cut {
 				break
 			}
 		}
@@ -206,4 +208,61 @@ func genHistory(t *rapid.T) ([]*event.Event, []nostr.Filter) {
 		return f
 	})
 	return events, rapid.SliceOfN(filter, 1, 5).Draw(t, "filters")
+}
+
+func tagFilter(name string, values ...string) nostr.Filter {
+	return nostr.Filter{Tags: nostr.TagMap{name: values}}
+}
+
+// history makes events from "<created_at> <name>:<value>..." with ids in the order given and kind 1111, or "<created_at>/<kind>".
+func history(lines ...string) []*event.Event {
+	var out []*event.Event
+	for i, line := range lines {
+		words := strings.Fields(line)
+		at, kind := int64(0), 1111
+		if n, _ := fmt.Sscanf(words[0], "%d/%d", &at, &kind); n == 0 {
+			panic(line)
+		}
+		var tags nostr.Tags
+		for _, w := range words[1:] {
+			name, value, _ := strings.Cut(w, ":")
+			tags = append(tags, nostr.Tag{name, value})
+		}
+		e := makeEvent(0, 1, kind, at, tags)
+		e.ID = numberedID(i)
+		e.Event.ID = e.ID.String()
+		out = append(out, e)
+	}
+	return out
+}
+
+// repeat gives n lines, each with its own second from newest on.
+func repeat(n, newest int, rest string) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf("%d %s", newest-i, rest))
+	}
+	return out
+}
+
+// short writes a REQ as "e:x,y <=100 + q:z", with since as >= and kinds as k1,2.
+func short(req []nostr.Filter) string {
+	var out []string
+	for _, f := range req {
+		var words []string
+		for _, name := range slices.Sorted(maps.Keys(f.Tags)) {
+			words = append(words, name+":"+strings.Join(f.Tags[name], ","))
+		}
+		if f.Kinds != nil {
+			words = append(words, "k"+strings.Trim(strings.ReplaceAll(fmt.Sprint(f.Kinds), " ", ","), "[]"))
+		}
+		if f.Since != nil {
+			words = append(words, fmt.Sprintf(">=%d", *f.Since))
+		}
+		if f.Until != nil {
+			words = append(words, fmt.Sprintf("<=%d", *f.Until))
+		}
+		out = append(out, strings.Join(words, " "))
+	}
+	return strings.Join(out, " + ")
 }
