@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -101,4 +102,26 @@ func TestEveryClassHasAName(t *testing.T) {
 		names[c.String()] = true
 	}
 	require.Len(t, names, int(classUnknown)+1)
+}
+
+func FuzzClassify(f *testing.F) {
+	for _, s := range sayings {
+		f.Add(false, s.text)
+		f.Add(true, "ERROR: blocked: "+s.text)
+	}
+	for prefix := range prefixes {
+		f.Add(false, prefix+": x")
+	}
+	f.Fuzz(func(t *testing.T, ok bool, reason string) {
+		c := classify(ok, reason)
+		require.NotEmpty(t, c.String())
+		if !strings.HasPrefix(reason, "ERROR: ") {
+			require.Equal(t, c, classify(ok, "ERROR: "+reason), "the decoration means nothing")
+		}
+		if ok {
+			require.True(t, c.accepted() || c == classSuperseded)
+		} else {
+			require.False(t, c == classStored || c == classHeld)
+		}
+	})
 }
