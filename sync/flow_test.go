@@ -372,6 +372,39 @@ func TestDialsAreLimited(t *testing.T) {
 	require.Len(t, s.dials, 5)
 }
 
+func TestBeyondTheLiveBudgetTheWideFiltersAreAsked(t *testing.T) {
+	s := newScript(t)
+	a := announce("alice", "tool", t0, nil, one)
+	s.picture(anns(a))
+	s.up(one)
+	s.settleAll(one)
+	s.mark(one)
+	cursor := s.now
+	var roots []selfsub.Root
+	for i := range 3000 {
+		roots = append(roots, root(strconv.Itoa(i), a.Ref))
+	}
+	s.facts(selfsub.Facts{Roots: roots, Picture: 1})
+	require.True(t, s.e.relays[one].wide)
+	var wide bool
+	subs := map[string]int{}
+	for _, c := range s.live[s.conn(one)] {
+		for _, sub := range c.Open {
+			subs[sub.ID] = len(sub.Filters)
+			for _, f := range sub.Filters {
+				wide = wide || len(f.Tags["K"]) > 0
+			}
+		}
+	}
+	require.True(t, wide)
+	require.LessOrEqual(t, len(subs), 6, "two of eight subscriptions stay free for history")
+	s.settleAll(one)
+	require.Equal(t, Connected, s.phase(one))
+	require.Equal(t, cursor, s.e.relays[one].cursor)
+	w := s.e.repos[a.Ref].wants[one]
+	require.False(t, w.roots.confirmed.Incomplete(3000), "history is asked for all of them")
+}
+
 func TestAClosedSubscriptionIsOpenedAgainAndItsGapAsked(t *testing.T) {
 	s := newScript(t)
 	a := announce("alice", "tool", t0, nil, one)

@@ -211,8 +211,7 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	e.to(r, Syncing, "handshake done", now)
 
 	r.closedSubs, r.reopenAt = nil, time.Time{}
-	r.live.Resize(r.liveBudget(e.cfg.TagsPerFilter))
-	r.live.Changes()
+	r.layOut(e.cfg.TagsPerFilter)
 	e.emit(Tell{r.conn, relay.SetLive{Open: r.live.All()}})
 
 	if !r.lastFull.IsZero() {

@@ -89,6 +89,11 @@ func (e *Engine) planFull(r *remote, now time.Time) {
 
 // planLive sends what has changed of the live set.
 func (e *Engine) planLive(r *remote, now time.Time) {
+	if !r.wide && r.overflows() {
+		// values move between subscriptions: what passes by meanwhile is asked for
+		r.layOut(e.cfg.TagsPerFilter)
+		e.startPass(r, e.gapSince(r))
+	}
 	open, closed := r.live.Changes()
 	if !r.reopenAt.IsZero() && !now.Before(r.reopenAt) {
 		r.reopenAt = time.Time{}

@@ -45,6 +45,7 @@ type remote struct {
 	identifiers map[string]int // of wants, counted
 	todo        []*want        // with something missing; may hold wants that are gone
 	live        *filters.LiveSet
+	wide        bool     // not everything fits: the wide filters are asked, too
 	closedSubs  []string // ended by the relay, opened again at reopenAt
 	reopenAt    time.Time
 
@@ -123,7 +124,24 @@ func (r *remote) liveBudget(perFilter int) filters.Budget {
 		FiltersPerREQ: r.limits.FiltersPerREQ,
 		MessageBytes:  r.limits.MessageBytes,
 		Values:        perFilter,
+		Wide:          r.wide,
 	}
+}
+
+// layOut packs the live set anew for the limits of the connection, with the wide filters when not all of it fits.
+func (r *remote) layOut(perFilter int) {
+	r.wide = false
+	r.live.Resize(r.liveBudget(perFilter))
+	if r.overflows() {
+		r.wide = true
+		r.live.Resize(r.liveBudget(perFilter))
+	}
+}
+
+// overflows reports whether wanted values have no room in live filters.
+func (r *remote) overflows() bool {
+	repos, roots, states := r.live.Uncovered()
+	return repos+roots+states > 0
 }
 
 // refusedKept bounds the memory for relays that are only counted.
