@@ -27,7 +27,7 @@ type ConnOptions struct {
 	Grace         time.Duration // for events of a subscription that was closed, 30 s
 	RatePause     time.Duration // of historic work after a rate signal, 65 s
 	REQsPerMinute int           // 1200; halved on every rate signal down to 6
-	LivePerSecond int           // live events that are read, each 4 KiB counting as one, 500; a burst of ten times as many
+	LivePerSecond int           // live events of a Stranger that are read, each 4 KiB counting as one, 500; a burst of ten times as many
 	Events        event.Limits
 	Metrics       *Metrics    // nil: discarded
 	Log           *zap.Logger // nil: discarded

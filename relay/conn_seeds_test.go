@@ -17,7 +17,7 @@ import (
 // happens: every batch has one final mark, the sink's rules hold, and the relay's limit on subscriptions does too. What
 // ends well is complete.
 func TestConnectionsFromSeeds(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { seeded(t, rand.New(rand.NewPCG(seed, 1))) })
 		})

@@ -219,8 +219,10 @@ func (c *Conn) endLive(s *liveSub, reason string, now time.Time) {
 }
 
 func (c *Conn) liveEvent(s *liveSub, f Frame) {
-	if hold := c.flow.spend(f.Size, f.At); !hold.IsZero() {
-		c.hold = hold
+	if c.o.Trust == Stranger { // the own relay gives back all that we publish, however fast
+		if hold := c.flow.spend(f.Size, f.At); !hold.IsZero() {
+			c.hold = hold
+		}
 	}
 	e := c.parse(f, Live)
 	if e == nil {

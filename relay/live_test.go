@@ -404,6 +404,18 @@ func TestALiveFloodIsReadSlowly(t *testing.T) {
 	})
 }
 
+func TestTheOperatorsRelayMayBeFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond, o.Trust = 1, Operator })
+		g.tell(liveOf("l0", kinds(1)))
+		for i := range 100 {
+			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
+		}
+		synctest.Wait()
+		require.Len(t, g.sink.ids(0), 100)
+	})
+}
+
 func TestALiveSubscriptionWithoutEOSEIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

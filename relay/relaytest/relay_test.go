@@ -63,6 +63,7 @@ func (c *client) said() []string {
 				}
 			case relay.FrameClosed, relay.FrameNotice, relay.FrameAuth:
 				text += " " + f.Text
+			default:
 			}
 			out = append(out, text)
 			synctest.Wait()
