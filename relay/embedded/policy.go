@@ -82,7 +82,7 @@ type verdict struct {
 
 const (
 	notListed   = "blocked: repository announcement doesn't list this service"
-	noRepo      = "blocked: no announcement of this repository here that names the author a maintainer"
+	noRepo      = "blocked: no announcement exists here that makes the author a maintainer of this repository"
 	notRelated  = "blocked: event does not relate to a stored repository"
 	notTheirs   = "blocked: you are not the author of this event"
 	noSuchIdent = "invalid: the announcement has no identifier"
