@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// noLedger is a relay.Ledger that remembers nothing: what the publisher reaches with it, no database can slow down.
+type noLedger struct{ seq relay.Seq }
+
+func (l *noLedger) next() relay.Seq { l.seq++; return l.seq }
+
+func (l *noLedger) Record(relay.Entry) relay.Seq { return l.next() }
+func (l *noLedger) Park(relay.Waiting) relay.Seq { return l.next() }
+func (l *noLedger) Unpark(event.ID) relay.Seq    { return l.next() }
+func (l *noLedger) Forget([]event.ID) relay.Seq  { return l.next() }
+
+func (*noLedger) LoadKnown(context.Context, func(event.ID, relay.Disposition)) error { return nil }
+func (*noLedger) LoadWaiting(context.Context, func(relay.Waiting)) error             { return nil }
+
+func (*noLedger) WaitingEvents(context.Context, []event.ID) ([]relay.Waiting, error) {
+	return nil, errors.New("nothing was kept")
+}
+
+func (*noLedger) IrrelevantAddressed(context.Context, event.PubKey, string) ([]event.ID, error) {
+	return nil, nil
+}
+
+// publishFile gives a corpus to a publisher of its own, in this process and without network but for the sink, and
+// gives the rate in events a second. Events are parsed as a connection does.
+func publishFile(ctx context.Context, c *corpus) (rate float64, err error) {
+	events := newStore()
+	wanted, err := fill(events, c, []string{"ws://" + loopback + ":1"})
+	if err != nil {
+		return 0, err
+	}
+	own, err := newSink(ctx, wanted)
+	if err != nil {
+		return 0, err
+	}
+	defer own.close()
+	url, err := relayurl.Canonical(own.urls()[0])
+	if err != nil {
+		return 0, err
+	}
+	reports := make(chan relay.Report, 1024)
+	p := relay.NewPublisher(relay.PublisherOptions{
+		Own: url, Dialer: relay.NewDialer(relay.DialerOptions{}), Ledger: &noLedger{}, Reports: reports,
+		Rules: nip34.Rules{Domains: []string{domain}}, PublishAtOnce: true,
+	})
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	defer func() {
+		cancel()
+		err = errors.Join(err, <-ended)
+	}()
+	settled := make(chan relay.Settled, 1)
+	go drain(ctx, reports, settled)
+
+	if err := connect(ctx, p); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if err := feed(ctx, p, events); err != nil {
+		return 0, err
+	}
+	select {
+	case <-settled:
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%d events are missing: %w", len(own.missing()), ctx.Err())
+	}
+	arrivals := own.arrivals()
+	if n := len(own.missing()); n > 0 {
+		return 0, fmt.Errorf("%d events are missing", n)
+	}
+	return float64(len(wanted)) / arrivals[len(arrivals)-1].Sub(start).Seconds(), nil
+}
+
+// connect waits until the publisher has its socket.
+func connect(ctx context.Context, p *relay.Publisher) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for !p.Own().Up {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("the publisher does not connect: %s: %w", p.Own().Err, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// drain takes reports, as the engine does, and passes on that the batch is settled.
+func drain(ctx context.Context, reports <-chan relay.Report, settled chan<- relay.Settled) {
+	for {
+		select {
+		case r := <-reports:
+			if s, ok := r.(relay.Settled); ok && s.Final {
+				settled <- s
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// feed delivers all events of a store as one historic batch, the oldest first, with credit as a connection has it.
+func feed(ctx context.Context, p *relay.Publisher, s *store) error {
+	const conn, batch = 1, 1
+	granted := make(chan struct{}, 1)
+	room := 0
+	for i, e := range s.entries {
+		if room == 0 {
+			room = min(relay.MaxReserve, len(s.entries)-i)
+			p.Reserve(conn, room, granted)
+			select {
+			case <-granted:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		room--
+		parsed, err := event.Parse(e.raw, event.DefaultLimits())
+		if err != nil {
+			return err
+		}
+		p.Deliver(relay.Delivery{
+			Conn: conn, Source: "ws://bench.invalid", Batch: batch, Mode: relay.Historic, Event: parsed, At: time.Now(),
+		})
+	}
+	p.Mark(relay.Mark{Conn: conn, Batch: batch, Final: true})
+	return nil
+}
