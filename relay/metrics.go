@@ -2,6 +2,7 @@ package relay
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,8 +27,8 @@ type Metrics struct {
 	last     *prometheus.GaugeVec
 	pages    prometheus.Counter
 
-	mu    sync.Mutex // connections come and go in goroutines of their own
-	known map[relayurl.URL]bool
+	mu    sync.Mutex                      // connections come and go in goroutines of their own
+	known map[relayurl.URL]*atomic.Uint64 // events received
 }
 
 // NewMetrics registers the metrics; a nil registerer gives metrics that nobody sees.
@@ -46,7 +47,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		pages: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ngit_sync_pages_total", Help: "Historic REQs sent.",
 		}),
-		known: map[relayurl.URL]bool{},
+		known: map[relayurl.URL]*atomic.Uint64{},
 	}
 	if reg != nil {
 		reg.MustRegister(m.attempts, m.events, m.offences, m.last, m.pages)
@@ -70,10 +71,12 @@ func (m *Metrics) Forget(u relayurl.URL) {
 func (m *Metrics) attempt(u relayurl.URL, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !ok && !m.known[u] {
-		return
+	if m.known[u] == nil {
+		if !ok {
+			return
+		}
+		m.known[u] = new(atomic.Uint64)
 	}
-	m.known[u] = true
 	result := "failure"
 	if ok {
 		result = "success"
@@ -84,7 +87,7 @@ func (m *Metrics) attempt(u relayurl.URL, ok bool) {
 func (m *Metrics) offence(u relayurl.URL, kind string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.known[u] {
+	if m.known[u] != nil {
 		m.offences.WithLabelValues(string(u), kind).Inc()
 	}
 }
@@ -93,14 +96,30 @@ func (m *Metrics) dropped(reason string) { m.drops.WithLabelValues(reason).Inc()
 
 func (m *Metrics) page() { m.pages.Inc() }
 
+// Received is how many events have arrived from a relay since the start.
+func (m *Metrics) Received(u relayurl.URL) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := m.known[u]; n != nil {
+		return n.Load()
+	}
+	return 0
+}
+
 // connMetrics are the series of one connection, looked up once.
 type connMetrics struct {
 	events [len(modes)]prometheus.Counter
 	last   prometheus.Gauge
+	count  *atomic.Uint64
 }
 
 func (m *Metrics) open(u relayurl.URL) connMetrics {
-	c := connMetrics{last: m.last.WithLabelValues(string(u))}
+	c := connMetrics{last: m.last.WithLabelValues(string(u)), count: new(atomic.Uint64)}
+	m.mu.Lock()
+	if n := m.known[u]; n != nil {
+		c.count = n
+	}
+	m.mu.Unlock()
 	for i, mode := range modes {
 		c.events[i] = m.events.WithLabelValues(string(u), mode.String())
 	}
@@ -109,5 +128,6 @@ func (m *Metrics) open(u relayurl.URL) connMetrics {
 
 func (c connMetrics) received(mode Mode, at time.Time) {
 	c.events[mode].Inc()
+	c.count.Add(1)
 	c.last.Set(float64(at.UnixMilli()) / 1000)
 }

@@ -35,6 +35,10 @@ type Persist struct {
 // their repo was wanted. At most one is unanswered at any time.
 type AskOwn struct{ Refs []event.Ref }
 
+// Forget says that nothing is kept of a relay any more.
+type Forget struct{ URL relayurl.URL }
+
+func (Forget) effect()  {}
 func (Dial) effect()    {}
 func (Tell) effect()    {}
 func (Hangup) effect()  {}

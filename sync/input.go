@@ -167,8 +167,7 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 	case relay.Closed:
 		e.closed(r, rep, now)
 	case relay.Limited:
-		r.health = e.cfg.Health.Limited(r.health, now, &health.Failure{Cause: health.CauseRateLimit})
-		r.lastNote, r.unsafe = rep.Reason, true
+		e.limited(r, rep, now)
 	}
 	e.touch(r)
 	e.flush(now)
@@ -251,6 +250,21 @@ func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 		why += ": " + down.Failure.Cause.String()
 	}
 	e.to(r, Disconnected, why, now)
+}
+
+// limited obeys a relay that asked for less: fewer subscriptions, or a pause.
+func (e *Engine) limited(r *remote, l relay.Limited, now time.Time) {
+	r.lastNote = l.Reason
+	if l.Subscriptions > 0 {
+		if l.Subscriptions < r.limits.Subscriptions {
+			r.limits.Subscriptions = l.Subscriptions
+			r.layOut(e.cfg.TagsPerFilter)
+			e.startPass(r, e.gapSince(r)) // of what was not live
+		}
+		return
+	}
+	r.health = e.cfg.Health.Limited(r.health, now, &health.Failure{Cause: health.CauseRateLimit})
+	r.unsafe = true
 }
 
 // liveSettled moves the cursor; it stands still while a pass with since is open, because a second absence would

@@ -195,4 +195,5 @@ func (e *Engine) remove(r *remote, now time.Time) {
 	delete(e.relays, r.url)
 	e.persist(DropRelay{r.url})
 	e.metrics.forget(r.url)
+	e.emit(Forget{r.url})
 }

@@ -28,7 +28,8 @@ type Runner struct {
 	Store   Store
 	Facts   <-chan selfsub.Facts
 	Reports <-chan relay.Report
-	Publish func(*Snapshot) // called at most once a second, and once at the end
+	Forget  func(relayurl.URL) // deletes what others keep of a relay; never blocks
+	Publish func(*Snapshot)    // called at most once a second, and once at the end
 
 	stopped chan struct{}
 }
@@ -116,6 +117,8 @@ func (r *Runner) do(effects []Effect) {
 			r.Wire.Hangup(x.ID)
 		case Persist:
 			r.Store.Apply(x.Rows, x.Rests)
+		case Forget:
+			r.Forget(x.URL)
 		case AskOwn:
 			r.Own.Ask(x.Refs)
 		}

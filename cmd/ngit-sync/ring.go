@@ -30,6 +30,7 @@ type ring struct {
 	self      *selfsub.Subscriber
 	selfFleet *relay.Fleet
 	runner    *sync.Runner
+	received  *relay.Metrics
 	snapshot  atomic.Pointer[sync.Snapshot]
 }
 
@@ -40,8 +41,9 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 	r.publisher = relay.NewPublisher(set.publisher(relay.PublisherOptions{
 		Dialer: dialer, Ledger: db, Reports: reports, Metrics: relay.NewPublisherMetrics(reg), Log: log.Named("publisher"),
 	}))
+	r.received = relay.NewMetrics(reg)
 	r.fleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: set.conn(relay.ConnOptions{
-		Dialer: dialer, Sink: r.publisher, Reports: reports, Metrics: relay.NewMetrics(reg), Log: log.Named("relay"),
+		Dialer: dialer, Sink: r.publisher, Reports: reports, Metrics: r.received, Log: log.Named("relay"),
 	})})
 	r.self = selfsub.New(selfsub.Options{
 		URL: set.own, Window: set.cfg.Sync.BatchWindow, Observe: r.publisher.Observe, Facts: facts, Log: log.Named("selfsub"),
@@ -60,7 +62,7 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 	r.snapshot.Store(engine.Snapshot(time.Now()))
 	r.runner = sync.NewRunner(sync.Runner{
 		Engine: engine, Wire: r.fleet, Own: r.self, Store: db,
-		Facts: facts, Reports: reports, Publish: func(s *sync.Snapshot) { r.snapshot.Store(s) },
+		Facts: facts, Reports: reports, Forget: r.received.Forget, Publish: func(s *sync.Snapshot) { r.snapshot.Store(s) },
 	})
 	return r, nil
 }

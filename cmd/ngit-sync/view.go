@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,14 +41,16 @@ func (d *daemon) view() web.Snapshot {
 		}
 	}
 	for _, r := range s.Relays {
-		v.Relays = append(v.Relays, relayView(r))
+		rv := relayView(r)
+		rv.EventsReceived = int(d.received.Received(r.URL))
+		v.Relays = append(v.Relays, rv)
 	}
 	return v
 }
 
 func relayView(r *sync.RelayView) web.RelayView {
 	v := web.RelayView{
-		URL: string(r.URL), Name: r.Name, Origin: r.Origin.String(), Phase: int(r.Phase), PhaseName: r.Phase.String(),
+		URL: string(r.URL), Name: nameBeside(r), Origin: r.Origin.String(), Phase: int(r.Phase), PhaseName: r.Phase.String(),
 		Mode: "paged", Health: r.Health.String(), NextDial: r.NextDial,
 		EventsStored: int(r.Stored), FiltersOpen: r.LiveFilters, BatchesPending: r.BatchesPending + r.BatchesFailed,
 		Doing: r.Doing, Cursor: r.Cursor, LastFullSync: r.LastFull,
@@ -65,6 +68,14 @@ func relayView(r *sync.RelayView) web.RelayView {
 		v.Changes = append(v.Changes, web.Change{At: c.At, From: c.From.String(), To: c.To.String(), Why: c.Why})
 	}
 	return v
+}
+
+// nameBeside is what a relay calls itself, when that says more than its URL.
+func nameBeside(r *sync.RelayView) string {
+	if strings.TrimSuffix(r.Name, "/") == string(r.URL) || r.Name == r.URL.Host() {
+		return ""
+	}
+	return r.Name
 }
 
 // conditions of /readyz (DESIGN §10).
