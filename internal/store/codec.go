@@ -75,7 +75,7 @@ func tagKeys(e *event.Event) []int64 {
 func packKeys(keys []int64) []byte {
 	b := make([]byte, 0, 8*len(keys))
 	for _, k := range keys {
-		b = binary.BigEndian.AppendUint64(b, uint64(k)) //nolint:gosec // a bit pattern, not a number
+		b = binary.BigEndian.AppendUint64(b, uint64(k))
 	}
 	return b
 }

@@ -33,7 +33,7 @@ func postgresDSN(t testing.TB) string {
 	return dsn
 }
 
-func newSQLite(t *testing.T) storetest.Database {
+func newSQLite(t testing.TB) storetest.Database {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a database?#%.db")
 	u := url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=busy_timeout(10000)"}
@@ -53,7 +53,7 @@ func newSQLite(t *testing.T) storetest.Database {
 }
 
 // newPostgres makes a schema of its own, which every connection of the store finds first.
-func newPostgres(t *testing.T) storetest.Database {
+func newPostgres(t testing.TB) storetest.Database {
 	t.Helper()
 	dsn, err := url.Parse(postgresDSN(t))
 	require.NoError(t, err)
@@ -89,16 +89,16 @@ func outside(t testing.TB, driver, dsn string) *sql.DB {
 	return db
 }
 
-func execOn(db *sql.DB) func(*testing.T, string) {
-	return func(t *testing.T, query string) {
+func execOn(db *sql.DB) func(testing.TB, string) {
+	return func(t testing.TB, query string) {
 		t.Helper()
 		_, err := db.ExecContext(t.Context(), query)
 		require.NoError(t, err)
 	}
 }
 
-func countOn(db *sql.DB) func(*testing.T, string) int64 {
-	return func(t *testing.T, query string) int64 {
+func countOn(db *sql.DB) func(testing.TB, string) int64 {
+	return func(t testing.TB, query string) int64 {
 		t.Helper()
 		var n int64
 		require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&n))

@@ -213,7 +213,7 @@ func (l *loader) readBatches(ctx context.Context) error {
 		if err := read(&relay, &number, &save.Spec); err != nil {
 			return err
 		}
-		save.Relay, save.Number = l.relays[relay], uint64(number) //nolint:gosec // a bit pattern
+		save.Relay, save.Number = l.relays[relay], uint64(number)
 		l.state.Batches = append(l.state.Batches, save)
 		return nil
 	})

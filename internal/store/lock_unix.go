@@ -32,13 +32,12 @@ func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, 
 	retry := time.NewTicker(lockEvery)
 	defer retry.Stop()
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor fits an int
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			break
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
-			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		}
 		select {
 		case <-retry.C:
@@ -48,13 +47,11 @@ func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, 
 		case <-deadline.C:
 			err = fmt.Errorf("%w (%s is locked by process %s)", ErrLocked, path, holder(f))
 		}
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	l := &fileLock{f}
 	if err := l.sign(); err != nil {
-		l.unlock()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), l.unlock())
 	}
 	return l, nil
 }
@@ -68,7 +65,7 @@ func (l *fileLock) sign() error {
 	return err
 }
 
-func (l *fileLock) unlock() { l.file.Close() }
+func (l *fileLock) unlock() error { return l.file.Close() }
 
 func holder(f *os.File) string {
 	b := make([]byte, 16)

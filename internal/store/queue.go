@@ -1,8 +1,6 @@
 package store
 
 import (
-	"context"
-	"errors"
 	"slices"
 	gosync "sync"
 
@@ -38,11 +36,6 @@ type queue struct {
 }
 
 type bounds struct{ rows, bytes int }
-
-type waiter struct {
-	seq  relay.Seq
-	done chan error
-}
 
 func newQueue(limit bounds, drop func(int)) *queue {
 	return &queue{
@@ -232,28 +225,6 @@ func (q *queue) done() {
 	q.answer(nil)
 }
 
-// answer releases those who wait for what is written by now, or everyone when there is an error.
-func (q *queue) answer(err error) {
-	oldest := q.oldest()
-	q.waiters = slices.DeleteFunc(q.waiters, func(w waiter) bool {
-		if err == nil && oldest != 0 && oldest <= w.seq {
-			return false
-		}
-		w.done <- err
-		return true
-	})
-}
-
-// oldest is the number of the first row that is not written, 0 when there is none.
-func (q *queue) oldest() relay.Seq {
-	for _, it := range q.items {
-		if !it.dead {
-			return it.seq
-		}
-	}
-	return 0
-}
-
 // recovered is told by the writer when a Recover has been committed.
 func (q *queue) recovered(upTo relay.Seq) {
 	q.mu.Lock()
@@ -266,84 +237,4 @@ func (q *queue) fail(it *item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.lose(it)
-}
-
-// flush waits until everything queued so far is written or given up.
-func (q *queue) flush(ctx context.Context) error {
-	q.mu.Lock()
-	if q.oldest() == 0 {
-		q.mu.Unlock()
-		return nil
-	}
-	if q.closed != nil && !errors.Is(q.closed, ErrClosed) {
-		err := q.closed
-		q.mu.Unlock()
-		return err
-	}
-	w := waiter{seq: q.seq, done: make(chan error, 1)}
-	q.waiters = append(q.waiters, w)
-	q.signal()
-	q.mu.Unlock()
-	select {
-	case err := <-w.done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// close takes no more rows. What is queued can still be flushed, unless the reason is a failure: then nobody will.
-func (q *queue) close(reason error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed == nil {
-		q.closed = reason
-	}
-	if !errors.Is(reason, ErrClosed) {
-		q.answer(reason)
-	}
-	q.signal()
-}
-
-// full reports that no further ledger or pending row would be taken.
-func (q *queue) full() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.size.rows >= q.limit.rows || q.size.bytes >= q.limit.bytes || q.closed != nil
-}
-
-// length is the number of rows not yet written.
-func (q *queue) length() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.size.rows
-}
-
-// changes lists the unwritten changes of an id, oldest first.
-func (q *queue) changes(id event.ID) []*op {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.chain(id)
-}
-
-func (q *queue) chain(id event.ID) []*op {
-	var ops []*op
-	for it := q.tail[id]; it != nil && !it.written; it = it.prev {
-		ops = append(ops, it.op)
-	}
-	slices.Reverse(ops)
-	return ops
-}
-
-// matching lists the changes of every id of which an unwritten change satisfies is.
-func (q *queue) matching(is func(*op) bool) map[event.ID][]*op {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	out := map[event.ID][]*op{}
-	for _, it := range q.items {
-		if it.op != nil && is(it.op) && out[it.op.id] == nil {
-			out[it.op.id] = q.chain(it.op.id)
-		}
-	}
-	return out
 }

@@ -85,11 +85,11 @@ func (b *sqliteBackend) attach(ctx context.Context, wait time.Duration) error {
 // drop gives the write connection back, with what was prepared on it.
 func (b *sqliteBackend) drop() {
 	for _, s := range b.prepared {
-		s.Close()
+		s.Close() //nolint:errcheck // closing a statement fails only when its connection is gone
 	}
 	b.prepared = nil
 	if b.conn != nil {
-		b.conn.Close()
+		b.conn.Close() //nolint:errcheck // the pool hears of it, too
 		b.conn = nil
 	}
 }
@@ -132,7 +132,7 @@ func (b *sqliteBackend) detach(context.Context) error {
 	b.drop()
 	err := errors.Join(b.read.Close(), b.db.Close())
 	if b.lock != nil {
-		b.lock.unlock()
+		err = errors.Join(err, b.lock.unlock())
 		b.lock = nil
 	}
 	return err

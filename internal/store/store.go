@@ -34,10 +34,14 @@ var (
 	_ sync.Store   = (*Store)(nil)
 )
 
+// newStore makes a store of a backend that has been attached, with the schema in place.
 func newStore(b backend, opts Options, log *zap.Logger) *Store {
 	s := &Store{backend: b, metrics: NewMetrics(opts.Registerer), log: log, done: make(chan struct{})}
 	s.queue = newQueue(bounds{opts.QueueRows, opts.QueueBytes}, func(n int) { s.metrics.dropped.Add(float64(n)) })
-	s.writer = &writer{queue: s.queue, backend: b, metrics: s.metrics, log: log, up: s.setUp, wait: opts.LockWait}
+	s.writer = &writer{
+		queue: s.queue, backend: b, metrics: s.metrics, log: log, up: s.setUp, wait: opts.LockWait, held: true,
+		schema: func(ctx context.Context) error { return checkSchema(ctx, b) },
+	}
 	return s
 }
 

@@ -30,11 +30,13 @@ type writer struct {
 	metrics *Metrics
 	log     *zap.Logger
 	up      func(bool)
-	wait    time.Duration // for the lock, when it has to be taken again
+	schema  func(context.Context) error // is it still the one that we left
+	wait    time.Duration               // for the lock, when it has to be taken again
 
 	ground
 	names    map[string]bool
-	attached bool // the connection is good, and ground is as the database has it
+	held     bool // the write connection is good, the lock ours, the schema the one that we know
+	attached bool // and ground is as the database has it
 	backoff  time.Duration
 }
 
@@ -157,7 +159,7 @@ func (w *writer) persist(ctx context.Context, try func(context.Context) error) e
 			w.log.Warn("database cannot be written, working from memory", zap.Error(err), zap.Int("rows", w.queue.length()))
 		}
 		w.up(false)
-		w.attached = false
+		w.held, w.attached = false, false
 		w.backoff = min(max(2*w.backoff, minBackoff), maxBackoff)
 		pause := time.NewTimer(w.backoff)
 		select {
@@ -189,11 +191,14 @@ func (w *writer) attach(ctx context.Context) error {
 	if w.attached {
 		return nil
 	}
-	if err := w.backend.attach(ctx, w.wait); err != nil {
-		return err
-	}
-	if err := checkSchema(ctx, w.backend); err != nil {
-		return err
+	if !w.held {
+		if err := w.backend.attach(ctx, w.wait); err != nil {
+			return err
+		}
+		if err := w.schema(ctx); err != nil {
+			return err
+		}
+		w.held = true
 	}
 	c, err := w.backend.counts(ctx)
 	if err != nil {

@@ -231,27 +231,27 @@ func testUnwritten(t *testing.T, db Database) {
 
 func testIrrelevantAddressed(t *testing.T, db Database) {
 	s := open(t, db, store.Options{})
-	make := func(kind, author int, at int, tags ...nostr.Tag) *event.Event {
+	by := func(kind, author int, at int, tags ...nostr.Tag) *event.Event {
 		return signed(t, nostr.Event{Kind: kind, PubKey: key(author).String(), CreatedAt: nostr.Timestamp(at), Tags: tags})
 	}
 	d := nostr.Tag{"d", "x"}
-	want := []*event.Event{make(30617, 1, 1, d), make(30617, 1, 2, d), make(30618, 1, 3, d)}
+	want := []*event.Event{by(30617, 1, 1, d), by(30617, 1, 2, d), by(30618, 1, 3, d)}
 	others := []*event.Event{
-		make(30617, 2, 1, d),                       // another author
-		make(30617, 1, 4, nostr.Tag{"d", "y"}),     // another identifier
-		make(30617, 1, 5, nostr.Tag{"d", "y"}, d),  // the first d tag counts
-		make(30619, 1, 6, d),                       // another kind
-		make(1621, 1, 7, d),                        // not addressable
-		make(30617, 1, 8, nostr.Tag{"a", "x"}),     // no identifier
-		make(30617, 1, 9, nostr.Tag{"d", "x\x00"}), // a longer one
-		make(30617, 1, 10, nostr.Tag{"d", ""}, d),  // the empty one
-		make(30618, 1, 11, nostr.Tag{"d", "X"}),    // case counts
-		make(30618, 1, 12, nostr.Tag{"d"}, nostr.Tag{"d", "y"}),
+		by(30617, 2, 1, d),                       // another author
+		by(30617, 1, 4, nostr.Tag{"d", "y"}),     // another identifier
+		by(30617, 1, 5, nostr.Tag{"d", "y"}, d),  // the first d tag counts
+		by(30619, 1, 6, d),                       // another kind
+		by(1621, 1, 7, d),                        // not addressable
+		by(30617, 1, 8, nostr.Tag{"a", "x"}),     // no identifier
+		by(30617, 1, 9, nostr.Tag{"d", "x\x00"}), // a longer one
+		by(30617, 1, 10, nostr.Tag{"d", ""}, d),  // the empty one
+		by(30618, 1, 11, nostr.Tag{"d", "X"}),    // case counts
+		by(30618, 1, 12, nostr.Tag{"d"}, nostr.Tag{"d", "y"}),
 	}
 	for _, e := range append(slices.Clone(want), others...) {
 		s.Record(recorded(e, relay.Irrelevant, "", alpha, t0))
 	}
-	stored := make(30617, 1, 20, d)
+	stored := by(30617, 1, 20, d)
 	s.Record(recorded(stored, relay.Stored, "", alpha, t0))
 	got, err := s.IrrelevantAddressed(deadline(t), key(1), "x")
 	require.NoError(t, err)

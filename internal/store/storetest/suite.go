@@ -16,9 +16,9 @@ import (
 type Database struct {
 	URL string
 	// Exec runs a statement.
-	Exec func(t *testing.T, query string)
+	Exec func(t testing.TB, query string)
 	// Count runs a query that gives one number.
-	Count func(t *testing.T, query string) int64
+	Count func(t testing.TB, query string) int64
 	// Block keeps every other writer out until release is called.
 	Block func(t *testing.T) (release func())
 	// Refuse makes the database refuse a ledger row with this id for its data.
@@ -26,7 +26,7 @@ type Database struct {
 }
 
 // Factory makes a database that is gone when the test ends.
-type Factory func(t *testing.T) Database
+type Factory func(t testing.TB) Database
 
 // patience bounds what a case waits for; it only ever passes when something is broken.
 const patience = time.Minute
