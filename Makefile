@@ -11,7 +11,7 @@ TAGS      ?=
 FUZZTIME  ?= 30s
 TIMEOUT   ?= 9m
 PKGS      ?= ./...
-BENCHTIME ?= 1s
+BENCH     ?=
 
 GOLANGCI_VERSION := v2.15.0
 TOOLS            := $(CURDIR)/bin/tools
@@ -77,8 +77,8 @@ fuzz: ## run every fuzz target for FUZZTIME (30s); FUZZ='FuzzParse$$' for one
 	done
 
 .PHONY: bench
-bench: ## measure the figures of docs/reference on this machine
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m -tags '$(TAGS)' ./bench/...
+bench: ## measure the daemon on this machine; BENCH='-runs 3 historic' for one scenario
+	$(GO) run ./bench -tags '$(TAGS)' $(BENCH)
 
 .PHONY: demo
 demo: build ## a whole network on this machine, with the status page

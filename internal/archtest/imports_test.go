@@ -31,10 +31,6 @@ var rules = map[string]rule{
 		may: []string{"internal/event", "internal/relayurl"},
 		why: "the scope rule is one pure decision, used by publisher, engine and embedded relay alike",
 	},
-	"internal/negentropy": {
-		may: []string{"internal/event"},
-		why: "the reconciliation protocol works on ids and times and is fuzzed alone",
-	},
 	"filters": {
 		may: []string{"internal/event", "internal/relayurl"},
 		why: "what to ask is a pure function of refs and ids; who asks, and who wants it, is not its business",
@@ -46,11 +42,11 @@ var rules = map[string]rule{
 		why: "plain SQL in an embedded file system; the store reads it",
 	},
 	"relay": {
-		may: []string{"filters", "health", "internal/event", "internal/negentropy", "internal/nip34", "internal/relayurl"},
+		may: []string{"filters", "health", "internal/event", "internal/nip34", "internal/relayurl"},
 		why: "the wire declares the ledger and the sink that it needs and must not know who decides or who stores",
 	},
 	"relay/relaytest": {
-		may: []string{"filters", "internal/event", "internal/negentropy", "internal/relayurl"},
+		may: []string{"filters", "internal/event", "internal/relayurl"},
 		why: "relay's own in-package tests use it, so it cannot import relay; a peer that shares our wire code proves nothing",
 	},
 	"relay/embedded": {
@@ -58,7 +54,7 @@ var rules = map[string]rule{
 		why: "an own relay like any other: reached by websocket, so it shares the scope rule with us and nothing else",
 	},
 	"relay/embedded/server": {
-		may: []string{"filters", "internal/event", "internal/negentropy", "internal/relayurl"},
+		may: []string{"filters", "internal/event", "internal/relayurl"},
 		why: "the outside of a relay speaks the protocol for any backend and shares no wire code with the client side",
 	},
 	"selfsub": {
@@ -99,7 +95,7 @@ var rules = map[string]rule{
 var testOnly = []string{"relay/relaytest", "internal/store/storetest", "internal/archtest"}
 
 var (
-	pure = []string{"filters", "health", "internal/event", "internal/negentropy", "internal/nip34", "internal/relayurl"}
+	pure = []string{"filters", "health", "internal/event", "internal/nip34", "internal/relayurl"}
 	core = append([]string{"sync"}, pure...)
 	wire = []string{
 		"relay", "relay/relaytest", "relay/embedded", "relay/embedded/server", // relays
@@ -165,7 +161,7 @@ var fences = []fence{
 	},
 	{
 		imports: []string{"github.com/nbd-wtf/go-nostr/nip77/..."}, only: []string{},
-		why: "a hostile peer crashes or blocks it; use internal/negentropy",
+		why: "a hostile peer crashes or blocks it (docs/decisions/0011)",
 	},
 	{
 		imports: []string{"log", "log/slog"}, only: []string{},
