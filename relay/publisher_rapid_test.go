@@ -128,6 +128,9 @@ func (w *world) explain() {
 			on = append(on, w.b.names[id])
 		}
 		w.t.Logf("%s kind %d: %s, on %v %v, d %q by %x", e.Content, e.Kind, w.b.c.known[e.ID], on, e.References().Refs, e.D(), e.PubKey[:2])
+		if p, ok := w.b.ledger.waiting[e.ID]; ok {
+			w.t.Logf("  since %s, %s: %s, %d tries, due %s, needs %v", p.Since, p.Cause, p.Reason, p.Tries, p.Due, p.Needs)
+		}
 	}
 }
 
@@ -150,8 +153,7 @@ func TestPublisherEndsWithTheSameInAnyOrder(t *testing.T) {
 				}
 			}
 			require.Equal(t, 6, settled, "marks of pass %d", n)
-			w.b.wait(2 * time.Hour) // for what is to be tried again
-			w.quiet()
+			w.later(2 * time.Hour) // for what is to be tried again
 		}
 		w.explain()
 		for _, e := range w.events {

@@ -157,3 +157,10 @@ func (w *world) quiet() {
 	w.b.nothingOpen()
 	require.Empty(w.t, w.b.c.link.suspects)
 }
+
+// later lets time pass while the own relay answers.
+func (w *world) later(d time.Duration) {
+	for end := w.b.now.Add(d); w.b.now.Before(end); w.quiet() {
+		w.b.wait(min(time.Minute, end.Sub(w.b.now)))
+	}
+}
