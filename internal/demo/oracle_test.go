@@ -93,7 +93,8 @@ func TestExpectInAHandMadeWorld(t *testing.T) {
 }
 
 func TestExpectedOfTheWorld(t *testing.T) {
-	w := buildWorld(t, 1, 0)
+	w, err := wholeWorld()
+	require.NoError(t, err)
 	want := w.Expected()
 	repos := map[string]bool{}
 	for _, e := range want.Wanted {
@@ -122,7 +123,7 @@ func TestExpectedOfTheWorld(t *testing.T) {
 // Everything that lies anywhere in the world is thrown at an embedded relay, in a bad order, until it takes nothing more. What it
 // holds then must be what the oracle expects: two readings of the rules that share no code.
 func TestOracleAndEmbeddedRelayAgree(t *testing.T) {
-	w := buildWorld(t, 3, 400)
+	w := buildWorld(t, 3, 150)
 	relay, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Rules: nip34.Rules{Domains: []string{Domain}}})
 	require.NoError(t, err)
 	t.Cleanup(func() {
