@@ -25,7 +25,10 @@ func (s *State) record(now time.Time, f *Failure) {
 		return
 	}
 	s.Cause = f.Cause
-	s.Reason = f.Error()
+	s.Reason = f.Cause.String()
+	if f.Err != nil {
+		s.Reason = f.Err.Error()
+	}
 	if len(s.Reason) > maxReason {
 		s.Reason = s.Reason[:maxReason]
 	}
