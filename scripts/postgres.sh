@@ -3,7 +3,7 @@
 #
 #   scripts/postgres.sh run go test ./internal/store/...
 #
-# The command finds it by NGIT_SYNC_TEST_POSTGRES. When that is set already, the command just runs. The cluster listens
+# The command finds it by TEST_NGIT_SYNC_POSTGRES. When that is set already, the command just runs. The cluster listens
 # on loopback, keeps nothing safe on disk, and is gone when the command has ended. Its exit code is ours.
 set -eu
 
@@ -16,7 +16,7 @@ usage() {
 shift
 [ $# -gt 0 ] || usage
 
-if [ -n "${NGIT_SYNC_TEST_POSTGRES:-}" ]; then
+if [ -n "${TEST_NGIT_SYNC_POSTGRES:-}" ]; then
 	exec "$@"
 fi
 
@@ -126,8 +126,8 @@ while [ "$attempt" -lt 20 ]; do
 done
 [ -n "$port" ] || failed
 
-NGIT_SYNC_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"
-export NGIT_SYNC_TEST_POSTGRES
+TEST_NGIT_SYNC_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"
+export TEST_NGIT_SYNC_POSTGRES
 
 # In the foreground: what is typed at the terminal reaches the command, and traps run when it has ended.
 code=0

@@ -28,7 +28,7 @@ func TestPostgres(t *testing.T) {
 // postgresDSN is the throw-away cluster that scripts/postgres.sh starts.
 func postgresDSN(t testing.TB) string {
 	t.Helper()
-	dsn := os.Getenv("NGIT_SYNC_TEST_POSTGRES")
+	dsn := os.Getenv("TEST_NGIT_SYNC_POSTGRES")
 	require.NotEmpty(t, dsn, "no Postgres to test with: run `make test`, or scripts/postgres.sh run go test ./internal/store/...")
 	return dsn
 }
