@@ -37,11 +37,11 @@ type ring struct {
 // newRing builds the rooms; nothing runs yet. ctx bounds every connection.
 func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db database, reg prometheus.Registerer, log *zap.Logger) (*ring, error) {
 	reports, facts := make(chan relay.Report, 1024), make(chan selfsub.Facts, 16)
-	r := &ring{settings: set, log: log}
+	r := &ring{settings: set, log: log, received: relay.NewMetrics(reg)}
 	r.publisher = relay.NewPublisher(set.publisher(relay.PublisherOptions{
-		Dialer: dialer, Ledger: db, Reports: reports, Metrics: relay.NewPublisherMetrics(reg), Log: log.Named("publisher"),
+		Dialer: dialer, Ledger: db, Reports: reports, Metrics: relay.NewPublisherMetrics(reg), Relays: r.received,
+		Log: log.Named("publisher"),
 	}))
-	r.received = relay.NewMetrics(reg)
 	r.fleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: set.conn(relay.ConnOptions{
 		Dialer: dialer, Sink: r.publisher, Reports: reports, Metrics: r.received, Log: log.Named("relay"),
 	})})
