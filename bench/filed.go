@@ -62,7 +62,7 @@ func publishFile(ctx context.Context, c *corpus) (rate float64, err error) {
 		cancel()
 		err = errors.Join(err, <-ended)
 	}()
-	settled := make(chan relay.Settled, 1)
+	settled := make(chan struct{})
 	go drain(ctx, reports, settled)
 
 	if err := connect(ctx, p); err != nil {
@@ -72,15 +72,14 @@ func publishFile(ctx context.Context, c *corpus) (rate float64, err error) {
 	if err := feed(ctx, p, events); err != nil {
 		return 0, err
 	}
-	select {
-	case <-settled:
-	case <-ctx.Done():
-		return 0, fmt.Errorf("%d events are missing: %w", len(own.missing()), ctx.Err())
+	for _, done := range []<-chan struct{}{settled, own.done()} {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%d events are missing: %w", len(own.missing()), ctx.Err())
+		}
 	}
 	arrivals := own.arrivals()
-	if n := len(own.missing()); n > 0 {
-		return 0, fmt.Errorf("%d events are missing", n)
-	}
 	return float64(len(wanted)) / arrivals[len(arrivals)-1].Sub(start).Seconds(), nil
 }
 
@@ -98,13 +97,13 @@ func connect(ctx context.Context, p *relay.Publisher) error {
 	return nil
 }
 
-// drain takes reports, as the engine does, and passes on that the batch is settled.
-func drain(ctx context.Context, reports <-chan relay.Report, settled chan<- relay.Settled) {
+// drain takes reports, as the engine does, and closes settled when the batch is.
+func drain(ctx context.Context, reports <-chan relay.Report, settled chan<- struct{}) {
 	for {
 		select {
 		case r := <-reports:
 			if s, ok := r.(relay.Settled); ok && s.Final {
-				settled <- s
+				close(settled)
 			}
 		case <-ctx.Done():
 			return

@@ -59,6 +59,10 @@ func (l *lab) fetch(ctx context.Context, c *corpus) (rate float64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	peersBefore, err := ownTime()
+	if err != nil {
+		return 0, err
+	}
 	d, err := l.daemon(ctx, own.urls()[0], src.urls(), profile)
 	if err != nil {
 		return 0, err
@@ -68,6 +72,10 @@ func (l *lab) fetch(ctx context.Context, c *corpus) (rate float64, err error) {
 		return 0, err
 	}
 	use, err := d.usage()
+	if err != nil {
+		return 0, err
+	}
+	peersAfter, err := ownTime()
 	if err != nil {
 		return 0, err
 	}
@@ -86,6 +94,7 @@ func (l *lab) fetch(ctx context.Context, c *corpus) (rate float64, err error) {
 	add("rate with the waiting", "events/s", n/whole.Seconds(), nil)
 	add("CPU of the daemon", "s", use.cpu.Seconds(), nil)
 	add("CPU for one event", "µs", float64(use.cpu.Microseconds())/n, nil)
+	add("CPU of both relays for one event", "µs", float64((peersAfter-peersBefore).Microseconds())/n, nil)
 	add("peak RSS", "MiB", float64(use.peak)/(1<<20), nil)
 	add("sent by the remote for one event", "times", float64(src.events.Load())/n, nil)
 	add("questions", "", float64(src.requests.Load()), nil)

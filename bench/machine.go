@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -60,10 +59,13 @@ func verifyCost() (float64, error) {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	const rounds, checks = 8, 200
+	const (
+		rounds, checks = 8, 200
+		thisThread     = 1 // RUSAGE_THREAD
+	)
 	best := time.Duration(math.MaxInt64)
 	for range rounds {
-		start, err := threadTime()
+		start, err := timeOf(thisThread)
 		if err != nil {
 			return 0, err
 		}
@@ -72,21 +74,11 @@ func verifyCost() (float64, error) {
 				return 0, fmt.Errorf("our own signature does not verify: %w", err)
 			}
 		}
-		end, err := threadTime()
+		end, err := timeOf(thisThread)
 		if err != nil {
 			return 0, err
 		}
 		best = min(best, end-start)
 	}
 	return float64(best.Microseconds()) / checks, nil
-}
-
-// threadTime is the CPU time of the calling thread.
-func threadTime() (time.Duration, error) {
-	const thisThread = 1 // RUSAGE_THREAD, getrusage(2)
-	var use syscall.Rusage
-	if err := syscall.Getrusage(thisThread, &use); err != nil {
-		return 0, fmt.Errorf("getrusage: %w", err)
-	}
-	return time.Duration(use.Utime.Nano() + use.Stime.Nano()), nil
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -48,6 +49,18 @@ func readUsage(pid int) (usage, error) {
 		}
 	}
 	return u, nil
+}
+
+// ownTime is the CPU time of this process, and so of the relays in it.
+func ownTime() (time.Duration, error) { return timeOf(syscall.RUSAGE_SELF) }
+
+// timeOf is the CPU time that getrusage(2) gives for a process or a thread.
+func timeOf(who int) (time.Duration, error) {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(who, &use); err != nil {
+		return 0, fmt.Errorf("getrusage: %w", err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano()), nil
 }
 
 var errStat = errors.New("malformed /proc/<pid>/stat")
