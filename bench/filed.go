@@ -34,21 +34,22 @@ func (*noLedger) IrrelevantAddressed(context.Context, event.PubKey, string) ([]e
 }
 
 // publishFile gives a corpus to a publisher of its own, in this process and without network but for the sink, and
-// gives the rate in events a second. Events are parsed as a connection does.
-func publishFile(ctx context.Context, c *corpus) (rate float64, err error) {
+// gives the rate in events a second and the CPU time of
+// one event in microseconds, the sink's included. Events are parsed as a connection does.
+func publishFile(ctx context.Context, c *corpus) (rate, cost float64, err error) {
 	events := newStore()
 	wanted, err := fill(events, c, []string{"ws://" + loopback + ":1"})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	own, err := newSink(ctx, wanted)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer own.close()
 	url, err := relayurl.Canonical(own.urls()[0])
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	reports := make(chan relay.Report, 1024)
 	p := relay.NewPublisher(relay.PublisherOptions{
@@ -66,21 +67,28 @@ func publishFile(ctx context.Context, c *corpus) (rate float64, err error) {
 	go drain(ctx, reports, settled)
 
 	if err := connect(ctx, p); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	start := time.Now()
+	start, before := time.Now(), time.Duration(0)
+	if before, err = ownTime(); err != nil {
+		return 0, 0, err
+	}
 	if err := feed(ctx, p, events); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, done := range []<-chan struct{}{settled, own.done()} {
 		select {
 		case <-done:
 		case <-ctx.Done():
-			return 0, fmt.Errorf("%d events are missing: %w", len(own.missing()), ctx.Err())
+			return 0, 0, fmt.Errorf("%d events are missing: %w", len(own.missing()), ctx.Err())
 		}
 	}
-	arrivals := own.arrivals()
-	return float64(len(wanted)) / arrivals[len(arrivals)-1].Sub(start).Seconds(), nil
+	after, err := ownTime()
+	if err != nil {
+		return 0, 0, err
+	}
+	arrivals, n := own.arrivals(), float64(len(wanted))
+	return n / arrivals[len(arrivals)-1].Sub(start).Seconds(), float64((after - before).Microseconds()) / n, nil
 }
 
 // connect waits until the publisher has its socket.

@@ -29,11 +29,12 @@ func (l *lab) historic() (err error) {
 	if err != nil {
 		return err
 	}
-	filed, err := publishFile(ctx, c)
+	filed, cost, err := publishFile(ctx, c)
 	if err != nil {
 		return fmt.Errorf("publisher alone: %w", err)
 	}
 	l.figures.add("historic", "publisher alone, from a local file", "events/s", filed, nil)
+	l.figures.add("historic", "its CPU and the own relay's for one event", "µs", cost, nil)
 	l.figures.add("historic", "of what the publisher reaches alone", "%", 100*rate/filed, atLeast(90))
 	return nil
 }

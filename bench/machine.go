@@ -17,7 +17,7 @@ type machine struct {
 	Kernel string  `json:"kernel"`
 	Go     string  `json:"go"`
 	Load   string  `json:"load"`          // averages of 1, 5 and 15 minutes before the start: others work here too
-	Verify float64 `json:"verify_micros"` // CPU time of one signature check, pure Go
+	Verify float64 `json:"verify_micros"` // CPU time of one signature check
 	Tags   string  `json:"tags,omitempty"`
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -122,7 +123,7 @@ func (l *lab) parse(args []string, stderr io.Writer) ([]string, error) {
 	fs.BoolVar(&l.strict, "strict", false, "exit 1 when a median is not what it must be")
 	fs.BoolVar(&l.verbose, "v", false, "show the daemon's log")
 	fs.StringVar(&l.binary, "binary", "", "daemon to measure; empty builds ./cmd/ngit-sync")
-	fs.StringVar(&l.tags, "tags", "", "build tags of the daemon, such as libsecp256k1")
+	fs.StringVar(&l.tags, "tags", ownTags(), "build tags of the daemon; bench itself must be run with the same")
 	fs.StringVar(&l.profile, "profile", "", "directory for profiles of the daemon (builds it with a profiler)")
 	fs.StringVar(&l.config, "config", "", "YAML that is added to the daemon's configuration, such as 'sync: {batch_window: 1s}'")
 	fs.DurationVar(&l.deadline, "deadline", 5*time.Minute, "for each scenario")
@@ -172,10 +173,26 @@ func (l *lab) check() error {
 		return errors.New("-relays is 1 to 10000, -roots at least -repos, -watch at least 1s")
 	case l.repos < 2*((l.relays+namedBy-1)/namedBy):
 		return fmt.Errorf("-repos is too low for every relay to be named twice: 2 for each %d relays", namedBy)
+	case l.tags != ownTags():
+		return fmt.Errorf("the daemon is compared with the publisher in here, which is built otherwise: go run -tags '%s' ./bench", l.tags)
 	case l.binary != "" && l.profile != "":
 		return errors.New("-profile builds a daemon of its own, so -binary cannot be given")
 	}
 	return nil
+}
+
+// ownTags are the build tags of this program.
+func ownTags() string {
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-tags" {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 // profileDir is where this run of a scenario is profiled to, empty when it is not.

@@ -103,7 +103,7 @@ func (fs figures) writeTable(w io.Writer, m machine) error {
 	if m.Tags != "" {
 		tags = "-tags " + m.Tags
 	}
-	fmt.Fprintf(w, "%s, %d cores, %d MiB, %s, %s, load %s\none signature check, pure Go: %s µs of a core; the daemon is built %s\n\n",
+	fmt.Fprintf(w, "%s, %d cores, %d MiB, %s, %s, load %s\none signature check: %s µs of a core; built %s\n\n",
 		m.CPU, m.Cores, m.Memory>>20, m.Kernel, m.Go, m.Load, short(m.Verify), tags)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "scenario\twhat\tmedian\tlowest\thighest\tunit\tmust\t")
