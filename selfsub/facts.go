@@ -30,7 +30,3 @@ type Root struct {
 	CreatedAt int64
 	Refs      event.References
 }
-
-func (f *Facts) empty() bool {
-	return len(f.Announcements) == 0 && len(f.Roots) == 0 && len(f.Deletions) == 0
-}

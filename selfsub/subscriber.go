@@ -40,6 +40,7 @@ type Subscriber struct {
 	// owned by Run
 	wire     Wire
 	conn     relay.ConnID
+	open     bool // dialled, and Down has not been said
 	up       bool
 	failures int
 	batch    relay.BatchID // last one used
@@ -105,9 +106,7 @@ func (s *Subscriber) Run(ctx context.Context, wire Wire) {
 	for {
 		select {
 		case <-ctx.Done():
-			if s.conn != 0 {
-				wire.Hangup(s.conn)
-			}
+			wire.Hangup(s.conn)
 			s.sweep()
 			return
 		case m := <-s.inbox:
@@ -131,12 +130,12 @@ func (s *Subscriber) Run(ctx context.Context, wire Wire) {
 
 // sweep takes what the connection still says, so that it can end.
 func (s *Subscriber) sweep() {
-	for s.conn != 0 {
+	for s.open {
 		select {
 		case <-s.inbox:
 		case r := <-s.reports:
 			if _, ok := r.(relay.Down); ok && r.Conn() == s.conn {
-				s.conn = 0
+				s.open = false
 			}
 		}
 	}
@@ -144,6 +143,7 @@ func (s *Subscriber) sweep() {
 
 func (s *Subscriber) dial() {
 	s.conn++
+	s.open = true
 	s.wire.Dial(s.conn, s.opt.URL, relay.Operator)
 }
 
@@ -164,7 +164,7 @@ func (s *Subscriber) report(r relay.Report) {
 		s.opt.Log.Warn("own relay cannot be read", zap.String("relay", string(s.opt.URL)),
 			zap.Error(r.Failure), zap.Duration("again_in", wait))
 		s.failures++
-		s.up = false
+		s.up, s.open = false, false
 		s.picture.stage, s.picture.batch, s.picture.again = idle, 0, nil
 		s.question.batch = 0
 		s.redial = time.After(wait)

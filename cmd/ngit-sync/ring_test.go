@@ -104,13 +104,14 @@ func (w *world) missing(events ...nostr.Event) []string {
 // within lets virtual time pass until the condition holds, and fails when it does not hold in time.
 func (w *world) within(d time.Duration, what string, cond func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(d); ; {
+	start := time.Now()
+	for end := start.Add(d); ; {
 		synctest.Wait()
 		if cond() {
 			return
 		}
 		require.True(w.t, time.Now().Before(end), "%s: not within %s", what, d)
-		<-time.After(time.Second)
+		<-time.After(max(time.Second, time.Since(start)/20)) // coarser as it takes longer
 	}
 }
 
