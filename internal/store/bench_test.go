@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/internal/store"
 	"github.com/ngit-sync/ngit-sync/internal/store/storetest"
 	"github.com/ngit-sync/ngit-sync/relay"
@@ -120,6 +121,35 @@ func BenchmarkKnown(b *testing.B) {
 			f := nostr.Filter{Tags: nostr.TagMap{"A": {benchRepo.String()}}}
 			require.NoError(b, s.Known(b.Context(), f, func(int64, event.ID) { n++ }))
 			require.Equal(b, 100_000, n)
+		}
+	})
+}
+
+// BenchmarkLoad reads 1,000 repos, 50,000 roots, 100 relays and 5,000 rows of coverage: the start of a large daemon.
+func BenchmarkLoad(b *testing.B) {
+	bothDialects(b, func(b *testing.B, db storetest.Database) {
+		s := benchOpen(b, db)
+		for r := range 1000 {
+			n := nostr.Event{Kind: event.KindAnnouncement, PubKey: fmt.Sprintf("%064x", r), Sig: benchSig, Tags: nostr.Tags{{"d", "repo"}}}
+			n.ID = n.GetID()
+			a, err := event.Wrap(n)
+			require.NoError(b, err)
+			rows := []sync.Row{sync.SaveRepo{Ref: a.Coordinate(), Announcement: a}}
+			for i := range uint32(50) {
+				rows = append(rows, sync.SaveRoot{Repo: a.Coordinate(), N: i, ID: event.ID{byte(r), byte(r >> 8), byte(i)}})
+			}
+			for i := range 5 {
+				u := relayurl.URL(fmt.Sprintf("wss://%d.example", (r+i)%100))
+				rows = append(rows, sync.SaveRelay{URL: u}, sync.SaveCoverage{Relay: u, Repo: a.Coordinate(), Roots: sync.Coverage{Count: 50}})
+			}
+			s.Apply(rows, 0)
+		}
+		require.NoError(b, s.Flush(b.Context()))
+		for b.Loop() {
+			state, err := s.Load(b.Context())
+			require.NoError(b, err)
+			require.Len(b, state.Roots, 50_000)
+			require.Len(b, state.Coverage, 5000)
 		}
 	})
 }

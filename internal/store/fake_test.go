@@ -19,6 +19,8 @@ import (
 var (
 	errDown = errors.New("connection refused")
 	errData = errors.New("value out of range")
+
+	emptyWaiting relay.Waiting
 )
 
 // fakeBackend is a database in memory that fails on demand.

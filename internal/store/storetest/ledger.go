@@ -278,7 +278,7 @@ func testKnown(t *testing.T, db Database) {
 	for i := 2; i < 60; i++ {
 		tags := []nostr.Tag{{"p", hexID(key2id(i))}}
 		if i%2 == 0 {
-			tags = append(tags, nostr.Tag{"e", hexID(root.ID)}, nostr.Tag{"e", hexID(root.ID)})
+			tags = append(tags, nostr.Tag{"e", hexID(root.ID)}, nostr.Tag{"e", hexID(root.ID)}, nostr.Tag{"e", "other"})
 		}
 		if i%3 == 0 {
 			tags = append(tags, nostr.Tag{"a", ref}, nostr.Tag{"K", "1621"})
@@ -312,6 +312,7 @@ func testKnown(t *testing.T, db Database) {
 		{Tags: nostr.TagMap{"E": {hexID(root.ID)}}, Since: stamp(1010), Until: stamp(1020)},
 		{Tags: nostr.TagMap{"q": {ref}, "k": {"7"}, "A": {ref}}, Kinds: []int{1111, 1, 5}},
 		{Tags: nostr.TagMap{"e": {hexID(waits.ID)}}},
+		{Tags: nostr.TagMap{"e": {hexID(root.ID), "other"}}},
 		{IDs: []string{hexID(root.ID), hexID(key2id(1))}},
 		{Kinds: []int{1111}, Tags: nostr.TagMap{"K": {"1621", "1617"}}},
 		{Kinds: []int{}},

@@ -42,6 +42,18 @@ func confirmed(state *sync.State) map[string]uint32 {
 	return out
 }
 
+// told is what Lost delivers.
+func told(t *testing.T, s *store.Store) relay.Seq {
+	t.Helper()
+	select {
+	case seq := <-s.Lost():
+		return seq
+	case <-deadline(t).Done():
+		require.Fail(t, "nothing was told to be lost")
+		return 0
+	}
+}
+
 func testOverflow(t *testing.T, db Database) {
 	reg := prometheus.NewRegistry()
 	s := open(t, db, store.Options{QueueRows: 20, Registerer: reg})
@@ -73,7 +85,7 @@ func testOverflow(t *testing.T, db Database) {
 	}, dropped)
 	s.Apply([]sync.Row{cover(atAlpha, 6)}, 0) // carries the refused one along
 	s.Apply([]sync.Row{sync.SaveRelay{URL: gamma, Cursor: t0, Health: health.State{Failures: 1}}}, dropped)
-	require.Equal(t, dropped, <-s.Lost())
+	require.Equal(t, dropped, told(t, s))
 	select {
 	case seq := <-s.Lost():
 		require.Fail(t, "told twice", seq)
@@ -108,6 +120,10 @@ func testOverflow(t *testing.T, db Database) {
 	state = load(t, s)
 	require.Equal(t, map[string]uint32{string(alpha): 3, string(beta): 7}, confirmed(state))
 	require.Equal(t, later, state.Relays[0])
+
+	s.Apply([]sync.Row{cover(atAlpha, 4)}, s.Record(recorded(note(t, 402), relay.Stored, "", alpha, t0)))
+	flush(t, s)
+	require.EqualValues(t, 4, confirmed(load(t, s))[string(alpha)], "recovered for good")
 }
 
 func idsIn(m map[event.ID]relay.Disposition) []event.ID {
@@ -139,7 +155,7 @@ func testRefusedRow(t *testing.T, db Database) {
 	got := known(t, s)
 	require.Len(t, got, 99)
 	require.NotContains(t, got, bad.ID)
-	require.Equal(t, seq, <-s.Lost())
+	require.Equal(t, seq, told(t, s))
 	require.Equal(t, map[string]uint32{string(alpha): 2, string(beta): 8}, confirmed(load(t, s)))
 	require.True(t, s.Up())
 }

@@ -1,0 +1,93 @@
+package store
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/sync"
+)
+
+func newTestQueue(rows int) *queue { return newQueue(bounds{rows, 1 << 20}, func(int) {}) }
+
+func TestLookupsSeeOnlyWhatIsNotWritten(t *testing.T) {
+	q := newTestQueue(100)
+	first, second, other := &op{verb: park, id: fakeID(1)}, &op{verb: unpark, id: fakeID(1)}, &op{verb: park, id: fakeID(2)}
+	first.wait, other.wait = &emptyWaiting, &emptyWaiting
+	q.pushOps(first, other)
+	group, _ := q.take(10, 100)
+	require.Len(t, group, 2)
+	q.pushOps(second)
+	require.Equal(t, []*op{first, second}, q.changes(fakeID(1)), "what is with the writer is not written yet")
+	q.done()
+	require.Equal(t, []*op{second}, q.changes(fakeID(1)))
+	require.Empty(t, q.changes(fakeID(2)))
+	require.Len(t, q.tail, 1)
+	group, _ = q.take(10, 100)
+	require.Same(t, second, group[0].op)
+	q.done()
+	require.Empty(t, q.tail)
+	require.Zero(t, q.length())
+	require.Zero(t, q.size.bytes)
+	require.Nil(t, group[0].prev, "what is written is let go")
+}
+
+func TestGroupsAreBoundedByWeight(t *testing.T) {
+	q := newTestQueue(100)
+	heavy := &facts{tags: make([]int64, 2000)}
+	for n := range 10 {
+		q.pushOps(&op{verb: record, id: fakeID(n), facts: heavy})
+	}
+	group, _ := q.take(groupRows, groupWeight)
+	require.Len(t, group, 5)
+	q.done()
+	group, _ = q.take(groupRows, 1)
+	require.Len(t, group, 1, "a row that is heavier than a group is one")
+}
+
+func TestBytesAreBounded(t *testing.T) {
+	q := newQueue(bounds{1000, 100 * itemBytes}, func(int) {})
+	rows := 0
+	for ; !q.full() && rows < 1000; rows++ {
+		q.pushRows([]*item{{row: sync.SaveBatch{Number: uint64(rows), Spec: make([]byte, 10*itemBytes)}}})
+	}
+	require.Equal(t, 10, rows)
+	before := q.loss
+	q.pushOps(&op{verb: record, id: fakeID(1), facts: &facts{}})
+	require.NotEqual(t, before, q.loss, "a ledger row is dropped")
+	for range 20 {
+		q.pushRows([]*item{{row: sync.SaveBatch{Number: 1 << 20, Spec: make([]byte, 10*itemBytes)}}})
+	}
+	require.LessOrEqual(t, q.size.bytes, 2*100*itemBytes)
+}
+
+// Rows that others count by never move.
+func TestWhatMayBeReplaced(t *testing.T) {
+	for _, row := range []sync.Row{
+		sync.SaveRepo{}, sync.SaveRoot{}, sync.DropRepo{}, sync.DropRelay{}, sync.ClearCoverage{}, sync.DropBatch{},
+	} {
+		_, ok := keyOf(row)
+		require.False(t, ok, "%T", row)
+	}
+}
+
+func TestLoss(t *testing.T) {
+	var l loss
+	require.False(t, l.hits(0))
+	require.False(t, l.hits(1<<60))
+	l.add(10)
+	l.add(20)
+	require.False(t, l.hits(9))
+	require.True(t, l.hits(10))
+	require.True(t, l.hits(15))
+	l.recover(5)
+	require.True(t, l.hits(10))
+	l.recover(12)
+	require.False(t, l.hits(12))
+	require.True(t, l.hits(13))
+	l.all = true
+	require.True(t, l.hits(0))
+	l.recover(20)
+	require.True(t, l.none())
+	require.False(t, l.hits(1<<60))
+}
