@@ -27,8 +27,8 @@ type Metrics struct {
 	last     *prometheus.GaugeVec
 	pages    prometheus.Counter
 
-	mu    sync.Mutex                      // connections come and go in goroutines of their own
-	known map[relayurl.URL]*atomic.Uint64 // events received
+	mu    sync.Mutex                     // connections come and go in goroutines of their own
+	known map[relayurl.URL]*atomic.Int64 // events received
 }
 
 // NewMetrics registers the metrics; a nil registerer gives metrics that nobody sees.
@@ -47,7 +47,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		pages: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ngit_sync_pages_total", Help: "Historic REQs sent.",
 		}),
-		known: map[relayurl.URL]*atomic.Uint64{},
+		known: map[relayurl.URL]*atomic.Int64{},
 	}
 	if reg != nil {
 		reg.MustRegister(m.attempts, m.events, m.offences, m.last, m.pages)
@@ -75,7 +75,7 @@ func (m *Metrics) attempt(u relayurl.URL, ok bool) {
 		if !ok {
 			return
 		}
-		m.known[u] = new(atomic.Uint64)
+		m.known[u] = new(atomic.Int64)
 	}
 	result := "failure"
 	if ok {
@@ -97,11 +97,11 @@ func (m *Metrics) dropped(reason string) { m.drops.WithLabelValues(reason).Inc()
 func (m *Metrics) page() { m.pages.Inc() }
 
 // Received is how many events have arrived from a relay since the start.
-func (m *Metrics) Received(u relayurl.URL) uint64 {
+func (m *Metrics) Received(u relayurl.URL) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n := m.known[u]; n != nil {
-		return n.Load()
+		return int(n.Load())
 	}
 	return 0
 }
@@ -110,11 +110,11 @@ func (m *Metrics) Received(u relayurl.URL) uint64 {
 type connMetrics struct {
 	events [len(modes)]prometheus.Counter
 	last   prometheus.Gauge
-	count  *atomic.Uint64
+	count  *atomic.Int64
 }
 
 func (m *Metrics) open(u relayurl.URL) connMetrics {
-	c := connMetrics{last: m.last.WithLabelValues(string(u)), count: new(atomic.Uint64)}
+	c := connMetrics{last: m.last.WithLabelValues(string(u)), count: new(atomic.Int64)}
 	m.mu.Lock()
 	if n := m.known[u]; n != nil {
 		c.count = n

@@ -168,7 +168,7 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 		}
 	}
 	b.groups = kept
-	r.stored += uint64(s.New)
+	r.stored += s.New
 	e.await(r, s.Learned)
 	if s.Final || s.New > 0 {
 		r.lastSettled = now

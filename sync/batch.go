@@ -180,6 +180,7 @@ func (b *batch) claim() {
 		}
 		for _, it := range g.items {
 			switch g.kind {
+			case askAnnouncements: // has no items
 			case askStates:
 				it.want.statesAsked = true
 			case askCoords:
@@ -201,6 +202,7 @@ func (b *batch) confirm(g *group) []Row {
 	var rows []Row
 	for _, it := range g.items {
 		switch g.kind {
+		case askAnnouncements: // has no items
 		case askStates:
 			it.want.states = true
 		case askCoords:
@@ -319,6 +321,7 @@ func (w *want) numbers(k kind) uint32 {
 		return uint32(len(w.repo.coords))
 	case askRoots:
 		return uint32(len(w.repo.roots))
+	case askAnnouncements, askStates: // one answer for all
 	}
-	return 1 // states: one answer for all of a repo's
+	return 1
 }

@@ -70,7 +70,7 @@ type remote struct {
 	dirty    bool // stands in Engine.dirty
 	unsafe   bool // its row differs from the stored one
 	wakeAt   time.Time
-	stored   uint64 // events that batches of this relay brought newly
+	stored   int // events that batches of this relay brought newly
 	lastNote string
 }
 

@@ -44,7 +44,7 @@ type RelayView struct {
 	BatchesFailed  int
 	NextRetry      time.Time
 	Unasked        int // repos with something still to be asked
-	Stored         uint64
+	Stored         int
 	Cursor         time.Time
 	LastFull       time.Time
 	NextFull       time.Time

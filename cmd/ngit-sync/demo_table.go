@@ -118,7 +118,7 @@ func (x *demonstration) report(r demo.Result) {
 	fmt.Fprintln(w, "RELAY\tHAS\tWANTED\tONLY THERE\tARRIVED\tGAVE FIRST\t")
 	for _, rel := range x.world.Relays() {
 		share := r.From[rel.Name]
-		var gave uint64
+		var gave int
 		if v := given[string(rel.Name)]; v != nil {
 			gave = v.Stored
 		}

@@ -42,7 +42,7 @@ func (d *daemon) view() web.Snapshot {
 	}
 	for _, r := range s.Relays {
 		rv := relayView(r)
-		rv.EventsReceived = int(d.received.Received(r.URL))
+		rv.EventsReceived = d.received.Received(r.URL)
 		v.Relays = append(v.Relays, rv)
 	}
 	return v
@@ -52,7 +52,7 @@ func relayView(r *sync.RelayView) web.RelayView {
 	v := web.RelayView{
 		URL: string(r.URL), Name: nameBeside(r), Origin: r.Origin.String(), Phase: int(r.Phase), PhaseName: r.Phase.String(),
 		Mode: "paged", Health: r.Health.String(), NextDial: r.NextDial,
-		EventsStored: int(r.Stored), FiltersOpen: r.LiveFilters, BatchesPending: r.BatchesPending + r.BatchesFailed,
+		EventsStored: r.Stored, FiltersOpen: r.LiveFilters, BatchesPending: r.BatchesPending + r.BatchesFailed,
 		Doing: r.Doing, Cursor: r.Cursor, LastFullSync: r.LastFull,
 	}
 	if r.NotLive > 0 {

@@ -29,12 +29,6 @@ type identity struct {
 	pub    event.PubKey
 }
 
-// placed is an event and the relays that get it.
-type placed struct {
-	event *event.Event
-	on    []*Relay
-}
-
 func newSource(seed uint64, domain string) *Source {
 	return &Source{rand: rand.New(rand.NewPCG(seed, 0x6e676974)), seed: seed, domain: domain}
 }

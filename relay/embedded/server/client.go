@@ -104,8 +104,8 @@ func (c *client) write() error {
 	for {
 		if stop == nil && c.inflight.Load() == 0 && len(c.prompt) == 0 {
 			impatient := time.AfterFunc(goodbyeWait, func() { c.cancel(errGoodbye) })
-			defer impatient.Stop()
 			_ = c.conn.Close(websocket.StatusGoingAway, "relay closes") // the connection ends either way
+			impatient.Stop()
 			return errGoodbye
 		}
 		select {

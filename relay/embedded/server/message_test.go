@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,7 +19,7 @@ func FuzzRequest(f *testing.F) {
 		r, err := parseRequest(msg, lim)
 		if err != nil {
 			var re *requestError
-			require.True(t, errors.As(err, &re))
+			require.ErrorAs(t, err, &re)
 			require.True(t, json.Valid(noticeFrame(re.reason)))
 			require.True(t, json.Valid(closedFrame(re.sub, re.reason)))
 			return
