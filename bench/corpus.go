@@ -71,7 +71,7 @@ func announcement(repo int, relays []string) (entry, error) {
 		return entry{}, err
 	}
 	e := &nostr.Event{
-		Kind: event.KindAnnouncement, CreatedAt: epoch - 1,
+		Kind: event.KindAnnouncement, CreatedAt: nostr.Timestamp(epoch - 1 - repo),
 		Tags: nostr.Tags{
 			{"d", identifier(repo)}, {"name", identifier(repo)},
 			{"clone", "https://" + domain + "/" + npub + "/" + identifier(repo) + ".git"},
