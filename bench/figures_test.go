@@ -94,7 +94,7 @@ func TestEveryRelayIsNamedByTwoOwners(t *testing.T) {
 	}
 	owners := map[string]map[int]bool{}
 	for repo := range 10 {
-		names := named(urls, repo)
+		names := named(urls, repo, 20)
 		require.Len(t, names, 20)
 		for _, u := range names {
 			if owners[u] == nil {

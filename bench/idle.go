@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// namedBy is how many relays an announcement names, as many as are taken of one (limits.relays_per_repo).
-const namedBy = 20
+// namedMost is how many relays are taken of one repository (limits.relays_per_repo).
+const namedMost = 20
 
 // idle holds many connections open and measures what that costs. Every relay has an address of its own, and two owners
 // name it.
@@ -31,7 +31,7 @@ func (l *lab) idle() (err error) {
 	defer src.close()
 	var wanted []string
 	for repo := range c.Repos {
-		a, err := announcement(repo, named(src.urls(), repo))
+		a, err := announcement(repo, named(src.urls(), repo, l.named))
 		if err != nil {
 			return err
 		}
@@ -64,6 +64,9 @@ func (l *lab) idle() (err error) {
 		return err
 	}
 	ready := time.Since(start)
+	if err := rest(ctx, l.rest); err != nil {
+		return err
+	}
 	if err := d.profileFrom(profile); err != nil {
 		return err
 	}
@@ -72,10 +75,8 @@ func (l *lab) idle() (err error) {
 		return err
 	}
 	began := time.Now()
-	select {
-	case <-time.After(l.watch):
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := rest(ctx, l.watch); err != nil {
+		return err
 	}
 	after, err := d.usage()
 	if err != nil {
@@ -103,10 +104,20 @@ func (l *lab) idle() (err error) {
 	return nil
 }
 
+// rest lets time pass.
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // named are the relays that a repository's announcement names: the repositories go round over all relays, each pair of
 // them over the same ones.
-func named(urls []string, repo int) []string {
-	n := min(namedBy, len(urls))
+func named(urls []string, repo, n int) []string {
+	n = min(n, len(urls))
 	out := make([]string, n)
 	for i := range out {
 		out[i] = urls[(repo/2*n+i)%len(urls)]

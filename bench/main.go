@@ -34,6 +34,8 @@ type options struct {
 	relays   int
 	repos    int
 	roots    int
+	named    int
+	rest     time.Duration
 	watch    time.Duration
 }
 
@@ -131,8 +133,10 @@ func (l *lab) parse(args []string, stderr io.Writer) ([]string, error) {
 	fs.IntVar(&l.singles, "live", 1000, "live: single events")
 	fs.DurationVar(&l.interval, "interval", 5*time.Millisecond, "live: between two of them")
 	fs.IntVar(&l.relays, "relays", 100, "idle: remote relays")
-	fs.IntVar(&l.repos, "repos", 10, "idle: repositories, each with 20 relays")
+	fs.IntVar(&l.repos, "repos", 10, "idle: repositories")
 	fs.IntVar(&l.roots, "roots", 200, "idle: root events in all")
+	fs.IntVar(&l.named, "named", 20, "idle: relays that each repository names")
+	fs.DurationVar(&l.rest, "rest", 40*time.Second, "idle: wait between the end of the sync and the measurement")
 	fs.DurationVar(&l.watch, "watch", 10*time.Second, "idle: how long CPU time is measured")
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage: go run ./bench [flags] [scenario...]\n\nscenarios (all when none is named):")
@@ -169,10 +173,12 @@ func (l *lab) check() error {
 		return errors.New("-events is at least 100")
 	case l.singles < 1 || l.interval <= 0:
 		return errors.New("-live is at least 1, -interval above 0")
-	case l.relays < 1 || l.relays > 10_000 || l.roots < l.repos || l.watch < time.Second:
-		return errors.New("-relays is 1 to 10000, -roots at least -repos, -watch at least 1s")
-	case l.repos < 2*((l.relays+namedBy-1)/namedBy):
-		return fmt.Errorf("-repos is too low for every relay to be named twice: 2 for each %d relays", namedBy)
+	case l.relays < 1 || l.relays > 10_000 || l.roots < l.repos || l.watch < time.Second || l.rest < 0:
+		return errors.New("-relays is 1 to 10000, -roots at least -repos, -watch at least 1s, -rest not below 0")
+	case l.named < 1 || l.named > namedMost:
+		return fmt.Errorf("-named is 1 to %d", namedMost)
+	case l.repos < 2*((l.relays+l.named-1)/l.named):
+		return fmt.Errorf("-repos is too low for every relay to be named twice: 2 for each %d relays", l.named)
 	case l.tags != ownTags():
 		return fmt.Errorf("the daemon is compared with the publisher in here, which is built otherwise: go run -tags '%s' ./bench", l.tags)
 	case l.binary != "" && l.profile != "":

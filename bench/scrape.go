@@ -82,6 +82,8 @@ type remoteView struct {
 	} `json:"last_failure"`
 }
 
+func (r remoteView) complete() bool { return r.Phase == "Connected" && r.BatchesPending == 0 }
+
 func (d *daemon) relays(ctx context.Context) ([]remoteView, error) {
 	body, err := d.get(ctx, "/api/v1/relays")
 	if err != nil {
@@ -94,7 +96,7 @@ func (d *daemon) relays(ctx context.Context) ([]remoteView, error) {
 	return answer.Relays, nil
 }
 
-// connected waits until n relays are in phase Connected, which says that their history is complete.
+// connected waits until n relays are in phase Connected and nothing is asked of them: their history is complete.
 func (d *daemon) connected(ctx context.Context, n int) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -105,7 +107,7 @@ func (d *daemon) connected(ctx context.Context, n int) error {
 		}
 		have := 0
 		for _, r := range relays {
-			if r.Phase == "Connected" {
+			if r.complete() {
 				have++
 			}
 		}
@@ -127,7 +129,7 @@ func describe(relays []remoteView) string {
 	var b strings.Builder
 	shown := 0
 	for _, r := range relays {
-		if r.Phase == "Connected" || shown == 5 {
+		if r.complete() || shown == 5 {
 			continue
 		}
 		shown++
