@@ -48,7 +48,7 @@ func (p *Pager) endPage(pg *page, hint Hint) (progress bool) {
 	if p.unbounded(pg) {
 		return false
 	}
-	finish := hint == HintFinish && pg.off == 0 && len(pg.seen) < p.limit
+	finish := hint == HintFinish && pg.off == 0 && len(pg.seen) < p.share(len(pg.cursors))
 	dirty := pg.beyond > 0 || pg.off > len(pg.seen)
 	for _, c := range pg.cursors {
 		if c.below && c.unseen > 0 {
@@ -59,7 +59,9 @@ func (p *Pager) endPage(pg *page, hint Hint) (progress bool) {
 	before := p.proven
 	for _, c := range pg.cursors {
 		own, fresh, oldest := c.brought()
-		below := 2*pg.credited <= before.Page && 2*len(c.credits) <= before.Filter
+		// A page is no smaller than proven for being asked for less.
+		limit := p.share(len(pg.cursors))
+		below := 2*pg.credited <= min(before.Page, limit*len(pg.cursors)) && 2*len(c.credits) <= min(before.Filter, limit)
 		c.below, c.pageSize, c.size = fresh && below, pg.credited, len(c.credits)
 		switch {
 		case c.complete() || (finish && p.bounded(c)):
@@ -161,10 +163,10 @@ func (p *Pager) startNarrowing(c *cursor) {
 // full reports whether a page of one filter may have been cut. Nobody caps pages at one event.
 func (p *Pager) full(count int, hint Hint) bool {
 	switch {
-	case count < 2, hint == HintFinish && count < p.limit:
+	case count < 2, hint == HintFinish && count < p.alone:
 		return false
 	}
-	return hint == HintMore || count >= p.proven.Filter
+	return hint == HintMore || count >= min(p.proven.Filter, p.alone)
 }
 
 func (p *Pager) failAll(f Fault) {

@@ -44,7 +44,8 @@ const (
 type Pager struct {
 	cursors  []*cursor
 	set      *Set // of all filters, without times
-	limit    int
+	limit    int  // of each filter of a page
+	alone    int  // of the filter of a page that is asked alone
 	probing  bool // asks one second more, to see whether the relay reads until as exclusive
 	empties  int  // empty pages in a row
 	proven   Proven
@@ -59,7 +60,7 @@ type Pager struct {
 // NewPager gives a pager for filters, each of which is asked for at most limit events per page. A filter may have since
 // and until; its limit is ignored. What failed is resumed by its filter with until one below End.Until.
 func NewPager(fs []nostr.Filter, limit int) *Pager {
-	p := &Pager{limit: max(2, limit)}
+	p := &Pager{limit: max(2, limit), alone: max(2, limit)}
 	timeless := slices.Clone(fs)
 	for i := range fs {
 		timeless[i].Since, timeless[i].Until = nil, nil
@@ -67,6 +68,17 @@ func NewPager(fs []nostr.Filter, limit int) *Pager {
 	}
 	p.set = Compile(timeless)
 	return p
+}
+
+// Alone sets a larger limit for pages of one filter. Call it before the first Next.
+func (p *Pager) Alone(limit int) { p.alone = max(p.limit, limit) }
+
+// share is the limit of each of n filters that are asked together.
+func (p *Pager) share(n int) int {
+	if n == 1 {
+		return p.alone
+	}
+	return p.limit
 }
 
 // Trust says what the relay has proven before, on this connection. Call it before the first Next.
@@ -90,7 +102,7 @@ func (p *Pager) Ends() []End {
 func (p *Pager) Next() (req []nostr.Filter, ok bool) {
 	p.page = nil
 	if p.narrow != nil {
-		f := p.narrow.ask(p.limit, p.lag())
+		f := p.narrow.ask(p.alone, p.lag())
 		p.page = &page{narrow: Compile([]nostr.Filter{f}), seen: map[event.ID]struct{}{}}
 		return []nostr.Filter{f}, true
 	}
@@ -100,7 +112,7 @@ func (p *Pager) Next() (req []nostr.Filter, ok bool) {
 	}
 	p.page = &page{cursors: cursors, seen: map[event.ID]struct{}{}}
 	for _, c := range cursors {
-		req = append(req, c.ask(p.limit, p.lag()))
+		req = append(req, c.ask(p.share(len(cursors)), p.lag()))
 	}
 	return req, true
 }
@@ -111,9 +123,9 @@ func (p *Pager) MaxEvents() int {
 	case p.page == nil:
 		return 0
 	case p.page.narrow != nil:
-		return p.limit + pageSlack
+		return p.alone + pageSlack
 	}
-	return p.limit*len(p.page.cursors) + pageSlack
+	return p.share(len(p.page.cursors))*len(p.page.cursors) + pageSlack
 }
 
 // Event takes an event of the page.

@@ -47,6 +47,7 @@ func (c *Conn) ask(b Batch) {
 	pieces, index := c.pieces(b.Filters, perREQ)
 	for _, fs := range filters.Pack(single(pieces), perREQ, filters.Usable(c.limits.MessageBytes)) {
 		g := &group{batch: run, index: index[:len(fs)], asked: fs, pager: filters.NewPager(fs, pageLimit(c.limits.PageLimit, len(fs)))}
+		g.pager.Alone(pageLimit(c.limits.PageLimit, 1))
 		if !c.history.doubted {
 			g.pager.Trust(c.history.proven)
 		}
@@ -104,6 +105,9 @@ func (c *Conn) pump(now time.Time) {
 		g := h.next()
 		if g == nil {
 			return
+		}
+		if c.live.opening() {
+			return // relays work out of order: a page answered before its live subscription is open leaves a gap
 		}
 		if now.Before(c.pause) {
 			c.wakeBy(c.pause)

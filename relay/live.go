@@ -109,6 +109,16 @@ func (t *liveTable) wire(fs []nostr.Filter) []nostr.Filter {
 	return fs
 }
 
+// opening reports a REQ without EOSE. expireLive bounds the wait for it.
+func (t *liveTable) opening() bool {
+	for _, s := range t.subs {
+		if s.state == liveSent {
+			return true
+		}
+	}
+	return false
+}
+
 // maxEarly events of the past in spite of a limit of 0 show that the relay takes it for none.
 const maxEarly = 3
 

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/relay"
@@ -129,7 +130,7 @@ func (e *Engine) ask(b *batch, now time.Time) {
 	}
 	e.lastBatch++
 	b.ask = e.lastBatch
-	e.asks[b.ask] = &ask{batch: b, slots: slots}
+	e.asks[b.ask] = &ask{batch: b, slots: slots, started: b.started}
 	r.open[b] = true
 	e.emit(Tell{r.conn, relay.AskBatch{Batch: relay.Batch{ID: b.ask, Filters: fs, Mode: relay.Historic}}})
 }
@@ -138,6 +139,7 @@ func (e *Engine) ask(b *batch, now time.Time) {
 func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 	b := a.batch
 	r := b.remote
+	late := b.ask != s.Batch // an older connection's: what came after it is not in it
 	for i, end := range s.Filters {
 		if i >= len(a.slots) {
 			break
@@ -150,16 +152,21 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 		ok := end.Done && !end.Failed
 		switch {
 		case sl.head:
-			p.headDone = p.headDone || ok
+			p.headDone = p.headDone || (ok && !late)
 		case ok:
 			p.done = true
 		case end.Until > 0 && (p.until == 0 || end.Until < p.until):
 			p.until = end.Until
 		}
 	}
+	head := b.head
+	if late && !b.ended && b.settledAny() {
+		b.head, b.started = true, earliest(a.started, b.started)
+		head = head || r.phase.Open() // else the pass of the next connection closes the gap of what is confirmed now
+	}
 	kept := b.groups[:0]
 	for _, g := range b.groups {
-		if !g.complete(b.head) {
+		if !g.complete(head) || g.stale(e.cfg.TagsPerFilter) {
 			kept = append(kept, g)
 			continue
 		}
@@ -233,6 +240,19 @@ func (e *Engine) failed(b *batch, result, why string, now time.Time) {
 	}
 	e.metrics.batch(result)
 	r.lastNote = why
+	e.touch(r)
+}
+
+// again puts a batch that was answered in full, and has more to ask since, in front of those that wait.
+func (e *Engine) again(b *batch) {
+	r := b.remote
+	b.ask, b.retryAt = 0, time.Time{}
+	delete(r.open, b)
+	r.waiting = slices.Insert(r.waiting, 0, b)
+	if b.pass == nil {
+		b.saved = true
+		e.persist(b.row())
+	}
 	e.touch(r)
 }
 

@@ -1,6 +1,8 @@
 package sync
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -35,7 +37,7 @@ type batch struct {
 type group struct {
 	kind   kind
 	items  []item
-	values int // that parts were made for
+	values int64 // fingerprint of what parts were made for
 	parts  []part
 }
 
@@ -64,8 +66,9 @@ type part struct {
 
 // ask is one running or late question to a connection: which part each of its filters belongs to.
 type ask struct {
-	batch *batch
-	slots []slot
+	batch   *batch
+	slots   []slot
+	started time.Time
 }
 
 type slot struct {
@@ -74,23 +77,24 @@ type slot struct {
 	head  bool
 }
 
-// filters of the group in a fixed order, and the number of values that they ask for; none when nothing of it is wanted
-// any more.
-func (g *group) filters(per int) ([]nostr.Filter, int) {
+// filters of the group in a fixed order, and a fingerprint of what they ask for, 0 when nothing of it is wanted any
+// more.
+func (g *group) filters(per int) ([]nostr.Filter, int64) {
 	switch g.kind {
 	case askAnnouncements:
 		return []nostr.Filter{filters.Announcements()}, 1
 	case askStates:
-		var ids, shared []string
+		var ids []identifier
+		var plain, shared []string
 		var keys []event.PubKey
 		for _, it := range g.items {
 			r := it.want.repo
-			ids = append(ids, r.ref.D)
+			ids, plain = append(ids, identifier(r.ref.D)), append(plain, r.ref.D)
 			if members := r.members(); len(members) > 0 {
 				shared, keys = append(shared, r.ref.D), append(keys, members...)
 			}
 		}
-		return append(filters.States(ids, per), filters.AnnouncementsBy(keys, shared, per)...), len(ids) + len(keys)
+		return append(filters.States(plain, per), filters.AnnouncementsBy(keys, shared, per)...), fingerprint(ids) ^ fingerprint(keys)
 	case askCoords:
 		var refs []event.Ref
 		for _, it := range g.items {
@@ -100,16 +104,39 @@ func (g *group) filters(per int) ([]nostr.Filter, int) {
 				}
 			}
 		}
-		return slices.Concat(filters.Repos(refs, per)...), len(refs)
+		return slices.Concat(filters.Repos(refs, per)...), fingerprint(refs)
 	case askRoots:
 		var ids []event.ID
 		for _, it := range g.items {
 			ids = append(ids, it.want.repo.roots[it.span.From:it.span.To]...)
 		}
-		return slices.Concat(filters.Roots(ids, per)...), len(ids)
+		return slices.Concat(filters.Roots(ids, per)...), fingerprint(ids)
 	}
 	panic(fmt.Sprintf("sync: group kind %d", g.kind))
 }
+
+// stale reports that what the group asks for has changed since it was asked.
+func (g *group) stale(per int) bool {
+	_, values := g.filters(per)
+	return values != g.values
+}
+
+// fingerprint tells one list of values from another, across restarts; 0 is the empty one.
+func fingerprint[V fmt.Stringer](values []V) int64 {
+	if len(values) == 0 {
+		return 0
+	}
+	h := sha256.New()
+	for _, v := range values {
+		h.Write([]byte(v.String() + "\n"))
+	}
+	return int64(binary.BigEndian.Uint64(h.Sum(nil))>>1) | 1
+}
+
+// identifier is the `d` of a repo.
+type identifier string
+
+func (d identifier) String() string { return string(d) }
 
 // question builds the filters that are still open, and what each belongs to. overlap is how far before its
 // start a batch that was cut off looks again.
@@ -226,7 +253,7 @@ func (b *batch) prune() {
 			}
 		}
 		g.items = items
-		if _, values := g.filters(1 << 20); values > 0 {
+		if _, values := g.filters(1 << 20); values != 0 {
 			kept = append(kept, g)
 		}
 	}
@@ -244,7 +271,7 @@ type spec struct {
 type groupSpec struct {
 	Kind   kind       `json:"kind"`
 	Items  []itemSpec `json:"items,omitempty"`
-	Values int        `json:"values"`
+	Values int64      `json:"values"`
 	Parts  []partSpec `json:"parts"`
 }
 

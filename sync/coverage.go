@@ -39,6 +39,16 @@ func (c *Coverage) Add(s Span) {
 	c.Gaps = kept
 }
 
+// Remove takes a range back.
+func (c *Coverage) Remove(s Span) {
+	var out Coverage
+	for _, have := range c.Spans() {
+		out.Add(Span{have.From, min(have.To, s.From)})
+		out.Add(Span{max(have.From, s.To), have.To})
+	}
+	*c = out
+}
+
 // Has reports whether n is confirmed.
 func (c Coverage) Has(n uint32) bool {
 	if n >= c.Count {

@@ -28,6 +28,8 @@ type Engine struct {
 	repos     map[event.Ref]*repo
 	tagged    map[event.Ref][]*repo // coordinate -> repos that it belongs to
 	homes     map[event.ID][]*repo  // root -> repos
+	orphans   map[event.ID][]orphan // by parent
+	orphaned  int
 	saved     map[event.Ref]savedRepo
 	seen      map[event.Ref]uint64 // announcement -> last picture that held it
 	announced map[event.ID]bool    // announcements that selfsub has shown
@@ -68,7 +70,7 @@ func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.T
 	e := &Engine{
 		cfg: cfg, log: log, metrics: metrics, rng: rand.New(rand.NewPCG(cfg.Seed, 1)),
 		index: nip34.NewIndex(cfg.Rules), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
-		homes: map[event.ID][]*repo{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
+		homes: map[event.ID][]*repo{}, orphans: map[event.ID][]orphan{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
 		relays: map[relayurl.URL]*remote{}, refused: map[relayurl.URL]bool{},
 		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{},
 		conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),

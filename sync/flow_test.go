@@ -314,6 +314,8 @@ func TestReportsOfAnOlderConnectionAreDroppedButSettledCounts(t *testing.T) {
 		s.settle(b)
 	}
 	w := s.e.repos[a.Ref].wants[one]
+	require.False(t, w.states, "what came in the minute between is still asked")
+	s.settleAll(one)
 	require.True(t, w.states)
 	require.True(t, w.coords.confirmed.Has(0))
 }

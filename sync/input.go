@@ -191,6 +191,8 @@ func (e *Engine) settled(s relay.Settled, now time.Time) {
 	case b.ask != s.Batch: // asked again since
 	case len(b.groups) == 0:
 		e.finish(b, now)
+	case !slices.ContainsFunc(s.Filters, func(f relay.FilterEnd) bool { return !f.Done || f.Failed }):
+		e.again(b)
 	case len(b.groups) < before:
 		e.failed(b, "partial", s.Err, now)
 	default:
@@ -209,10 +211,11 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	first := r.disconnectedAt.IsZero() || r.cursor.IsZero()
 	e.to(r, Syncing, "handshake done", now)
 
-	r.closedSubs, r.reopenAt = nil, time.Time{}
+	r.closedSubs, r.reopenAt, r.reopened = nil, time.Time{}, 0
 	r.layOut(e.cfg.TagsPerFilter)
 	e.emit(Tell{r.conn, relay.SetLive{Open: r.live.All()}})
 
+	r.nextFull = now // after a first sync that was cut off
 	if !r.lastFull.IsZero() {
 		r.nextFull = e.fullAfter(r.lastFull)
 	}
@@ -226,6 +229,7 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 		r.passSince, r.nextCursor = time.Time{}, time.Time{}
 		r.forget()
 		r.full, r.unsafe = true, true
+		r.nextFull = e.fullAfter(now)
 		e.persist(ClearCoverage{r.url})
 	}
 }
@@ -286,7 +290,7 @@ func (e *Engine) closed(r *remote, c relay.Closed, now time.Time) {
 	r.lastNote = c.Reason
 	r.closedSubs = append(r.closedSubs, c.Sub)
 	if r.reopenAt.IsZero() {
-		r.reopenAt = now.Add(e.cfg.RetryBase)
+		r.reopenAt = now.Add(backoff(e.cfg.RetryBase, r.reopened, e.cfg.RetryMax))
 	}
 	if since := e.gapSince(r); !since.Equal(r.passSince) {
 		r.passSince, r.unsafe = since, true

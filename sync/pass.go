@@ -24,7 +24,7 @@ type pass struct {
 func (e *Engine) startPass(r *remote, since time.Time) {
 	if r.pass != nil {
 		if r.pass.since.IsZero() {
-			r.full = false // it is due again afterwards
+			r.full, r.nextFull = false, since // it is due again afterwards
 		}
 		e.dropPassBatches(r)
 	}

@@ -80,11 +80,12 @@ func (e *Engine) dialed() {
 
 // planFull starts the daily pass over everything.
 func (e *Engine) planFull(r *remote, now time.Time) {
-	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || r.pass != nil {
+	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || (r.pass != nil && !r.pass.since.IsZero()) {
 		return
 	}
 	e.to(r, Syncing, "daily catch-up", now)
 	e.startPass(r, time.Time{})
+	r.nextFull = e.fullAfter(now) // what fails of it does not hold up the next one
 }
 
 // planLive sends what has changed of the live set.
@@ -97,6 +98,7 @@ func (e *Engine) planLive(r *remote, now time.Time) {
 	open, closed := r.live.Changes()
 	if !r.reopenAt.IsZero() && !now.Before(r.reopenAt) {
 		r.reopenAt = time.Time{}
+		r.reopened++ // each time costs a pass
 		open = mergeSubs(open, r.live.All(), r.closedSubs)
 		r.closedSubs = nil
 		e.startPass(r, e.gapSince(r))
@@ -211,25 +213,27 @@ func (e *Engine) settledAt(r *remote) time.Time {
 
 // nextWake is the next moment at which time alone changes what plan decides.
 func (e *Engine) nextWake(r *remote, now time.Time) time.Time {
-	at := r.removeAt
+	var at time.Time
+	// What is due and held back waits for something else, which is among the rest or touches the relay when it changes.
+	next := func(times ...time.Time) {
+		for _, t := range times {
+			if t.After(now) {
+				at = earliest(at, t)
+			}
+		}
+	}
+	next(r.removeAt)
 	if r.phase == Disconnected && !r.queuedFor {
-		at = earliest(at, r.health.NotBefore)
+		next(r.health.NotBefore)
 	}
 	if r.phase.Open() {
-		at = earliest(at, r.nextFull, r.reopenAt, e.cfg.Health.StableAt(r.health))
+		next(r.nextFull, r.reopenAt, e.cfg.Health.StableAt(r.health), r.health.CooldownUntil)
 		if r.phase == Syncing {
-			at = earliest(at, e.settledAt(r))
+			next(e.settledAt(r))
 		}
 		for _, b := range r.waiting {
-			at = earliest(at, b.retryAt)
+			next(b.retryAt)
 		}
-		if now.Before(r.health.CooldownUntil) {
-			at = earliest(at, r.health.CooldownUntil)
-		}
-	}
-	if !at.IsZero() && !at.After(now) {
-		// due, but held back by something that will touch the relay when it changes
-		return time.Time{}
 	}
 	return at
 }

@@ -48,6 +48,7 @@ type remote struct {
 	wide        bool     // not everything fits: the wide filters are asked, too
 	closedSubs  []string // ended by the relay, opened again at reopenAt
 	reopenAt    time.Time
+	reopened    int // times, on this connection
 
 	announcements      bool // layer 1 confirmed
 	announcementsAsked bool
@@ -180,7 +181,7 @@ func (e *Engine) newRemote(u relayurl.URL, o Origin) *remote {
 // remove forgets a relay that nothing is wanted from.
 func (e *Engine) remove(r *remote, now time.Time) {
 	if r.phase == Connecting {
-		e.dialing--
+		e.dialed()
 	}
 	if r.conn != 0 {
 		delete(e.conns, r.conn)
@@ -196,4 +197,8 @@ func (e *Engine) remove(r *remote, now time.Time) {
 	e.persist(DropRelay{r.url})
 	e.metrics.forget(r.url)
 	e.emit(Forget{r.url})
+	if len(e.refused) > 0 { // there is room for one of them
+		clear(e.refused)
+		e.reshape(slices.SortedFunc(maps.Keys(e.repos), event.Ref.Compare))
+	}
 }

@@ -78,13 +78,17 @@ func (e *Engine) reshape(refs []event.Ref) {
 func (e *Engine) shape(r *repo, now nip34.Repo) {
 	current := make(map[event.Ref]bool, len(now.Coordinates))
 	var added, removed []event.Ref
+	var returned []uint32 // was no part of the repo for a while: nobody listened, and filters left it out
 	for _, c := range now.Coordinates {
 		current[c] = true
 		if !r.current[c] {
 			added = append(added, c)
 		}
-		if !slices.Contains(r.coords, c) {
+		switch n := slices.Index(r.coords, c); {
+		case n < 0:
 			r.coords = append(r.coords, c)
+		case !r.current[c] && r.current != nil:
+			returned = append(returned, uint32(n))
 		}
 	}
 	for c := range r.current {
@@ -122,10 +126,15 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 			w.states, w.statesAsked = false, false
 			e.persist(w.row())
 		}
+		for _, n := range returned {
+			w.coords.confirmed.Remove(Span{n, n + 1})
+			w.coords.asked.Remove(Span{n, n + 1})
+			e.persist(w.row())
+		}
 		if !listed[u] && !w.remote.operator() {
 			e.leave(w)
 		} else {
-			w.remote.live.RemoveRepos(removed)
+			e.deafen(w, removed, nil)
 			w.remote.live.AddRepos(w.liveCoords(added))
 			e.queue(w)
 		}
@@ -185,8 +194,9 @@ func (e *Engine) join(r *repo, m *remote, listed bool) {
 	}
 	if !listed && w.listed {
 		w.listed = false
-		m.live.RemoveRepos(r.currentCoords())
-		m.live.RemoveRoots(r.roots)
+		e.deafen(w, r.currentCoords(), r.roots)
+		w.coords, w.roots = progress{}, progress{} // nobody listens from here on
+		e.persist(w.row())
 	}
 	e.queue(w)
 }
@@ -196,13 +206,24 @@ func (e *Engine) leave(w *want) {
 	m, r := w.remote, w.repo
 	delete(r.wants, m.url)
 	delete(m.wants, r.ref)
-	m.live.RemoveRepos(r.coords)
-	m.live.RemoveRoots(r.roots)
+	e.deafen(w, r.coords, r.roots)
+	e.persist(SaveCoverage{Relay: m.url, Repo: r.ref}) // should the relay be named again, nothing is confirmed
 	if m.identifiers[r.ref.D]--; m.identifiers[r.ref.D] == 0 {
 		delete(m.identifiers, r.ref.D)
 		m.live.RemoveStates([]string{r.ref.D})
 	}
 	e.touch(m)
+}
+
+// deafen stops listening for what no other want of the relay listens for: repos share coordinates and roots.
+func (e *Engine) deafen(w *want, coords []event.Ref, roots []event.ID) {
+	m := w.remote
+	shared := func(r *repo) bool {
+		o := m.wants[r.ref]
+		return r != w.repo && o != nil && o.listed
+	}
+	m.live.RemoveRepos(slices.DeleteFunc(slices.Clone(coords), func(c event.Ref) bool { return slices.ContainsFunc(e.tagged[c], shared) }))
+	m.live.RemoveRoots(slices.DeleteFunc(slices.Clone(roots), func(id event.ID) bool { return slices.ContainsFunc(e.homes[id], shared) }))
 }
 
 func (e *Engine) dropRepo(r *repo) {
@@ -276,6 +297,25 @@ func (e *Engine) addRoot(id event.ID, createdAt int64, refs event.References) {
 		for _, r := range slices.Clone(e.homes[parent]) {
 			e.number(r, id, createdAt)
 		}
+		if len(e.homes[parent]) == 0 {
+			e.keepOrphan(parent, orphan{id, createdAt}) // pages come newest first
+		}
+	}
+}
+
+// orphan is a root that names only roots, none of which is known yet.
+type orphan struct {
+	id        event.ID
+	createdAt int64
+}
+
+// orphansKept bounds the orphans in all.
+const orphansKept = 10_000
+
+func (e *Engine) keepOrphan(parent event.ID, o orphan) {
+	if e.orphaned < orphansKept && !slices.Contains(e.orphans[parent], o) {
+		e.orphaned++
+		e.orphans[parent] = append(e.orphans[parent], o)
 	}
 }
 
@@ -296,6 +336,9 @@ func (e *Engine) number(r *repo, id event.ID, createdAt int64) {
 			w.remote.live.AddRoots([]event.ID{id})
 			e.queue(w)
 		}
+	}
+	for _, o := range e.orphans[id] {
+		e.number(r, o.id, o.createdAt)
 	}
 }
 
