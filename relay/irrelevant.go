@@ -17,8 +17,7 @@ func newIrrelevantBook(perSource, total int) *irrelevantBook {
 	return &irrelevantBook{perSource: perSource, total: total, lines: make(map[relayurl.URL][]event.ID)}
 }
 
-// enter adds an id and gives the one that has to go for it. Ids loaded from the store have no source: they are bounded by
-// the total only.
+// enter adds an id and gives the one that has to go for it.
 func (b *irrelevantBook) enter(source relayurl.URL, id event.ID) (event.ID, bool) {
 	b.lines[source] = append(b.lines[source], id)
 	b.count++

@@ -191,7 +191,9 @@ func (c *core) unpark(r *row) {
 	if r.gone {
 		return
 	}
-	c.needs.remove(r.id, r.needs)
+	if w := c.works[r.id]; w == nil || w.stage != flying {
+		c.needs.remove(r.id, r.needs) // in flight it still waits to hear of them
+	}
 	c.pool.remove(r)
 	c.seq = c.o.Ledger.Unpark(r.id)
 }
@@ -199,11 +201,8 @@ func (c *core) unpark(r *row) {
 // load fills a new core with what the store knows. A parked event whose need was met just before the last end is woken.
 func (c *core) load(known func(yield func(event.ID, Disposition)), rows []Waiting) {
 	known(func(id event.ID, d Disposition) {
-		c.know(id, d)
-		if d == Irrelevant {
-			if old, full := c.irrelevant.enter("", id); full {
-				c.forget(old)
-			}
+		if d != Irrelevant { // by the scope of an earlier start, which may have been another
+			c.know(id, d)
 		}
 	})
 	c.pool.load(rows)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -43,12 +44,12 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfoMetric())
 	database := cfg.Database.URL.Reveal()
 	if d.store, err = store.Open(ctx, database, store.Options{Log: log.Named("store"), Registerer: d.registry}); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("database.url: %w", err)
 	}
 	set := settings{cfg: cfg, own: cfg.OwnRelay.URL, seed: uint64(d.started.UnixNano())}
 	if set.own == "" {
 		if d.embedded, err = openEmbedded(ctx, set, database, log); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("own_relay.embedded: %w; if a relay of yours listens there, name it by --own-relay", err)
 		}
 		if set.own, err = relayurl.Canonical(d.embedded.URL()); err != nil {
 			return nil, err
@@ -61,7 +62,10 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 	d.web, err = web.Listen(ctx, web.Options{
 		Listen: cfg.HTTP.Listen, Registry: d.registry, Snapshot: d.view, Conditions: d.conditions, Log: log.Named("http"),
 	})
-	return d, err
+	if err != nil {
+		return nil, fmt.Errorf("http.listen: %w; another port is given by --listen", err)
+	}
+	return d, nil
 }
 
 func openEmbedded(ctx context.Context, set settings, database string, log *zap.Logger) (*embedded.Relay, error) {

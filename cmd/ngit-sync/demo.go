@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,7 +44,12 @@ machine is dialled. With --once it ends when everything that should be on the ow
 where, and exits 0; it exits 1 and says what is missing when that takes longer than --timeout.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runDemo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if err := o.validate(); err != nil {
+				return usageError(err)
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP) // a closed terminal leaves nothing behind
+			defer stop()
+			return runDemo(ctx, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -53,6 +61,21 @@ where, and exits 0; it exits 1 and says what is missing when that takes longer t
 	f.DurationVar(&o.every, "every", time.Second, "time between two new events on the remote relays")
 	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "with --once: how long it may take")
 	return cmd
+}
+
+func (o demoOptions) validate() error {
+	switch {
+	case o.every <= 0:
+		return fmt.Errorf("--every: %s: allowed: longer than 0", o.every)
+	case o.timeout <= 0:
+		return fmt.Errorf("--timeout: %s: allowed: longer than 0", o.timeout)
+	case o.events < 1:
+		return fmt.Errorf("--events: %d: allowed: 1 and more", o.events)
+	}
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return fmt.Errorf("--listen: %q: allowed: host:port", o.listen)
+	}
+	return nil
 }
 
 // demonstration is a running demo.

@@ -65,7 +65,11 @@ func (x *demonstration) watch(ctx context.Context, n *news) {
 		if terminal && height > 0 {
 			fmt.Fprintf(x.out, "\x1b[%dA\x1b[J", height)
 		}
-		fmt.Fprint(x.out, b.String())
+		if terminal {
+			fmt.Fprint(x.out, "\x1b[?7l"+b.String()+"\x1b[?7h") // long lines are cut, so that height holds
+		} else {
+			fmt.Fprint(x.out, b.String())
+		}
 		height = strings.Count(b.String(), "\n")
 		select {
 		case <-ctx.Done():

@@ -283,3 +283,34 @@ func npubOf(t *testing.T, a author) string {
 	require.NoError(t, err)
 	return npub
 }
+
+// Whoever mistyped his domain at the first start is served after the second, at the latest by the daily pass.
+func TestRingTakesACorrectedScope(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		old := thread(newAuthor(1), "tool", time.Now().Add(-240*time.Hour), 3, "ws://one.example.com")
+		one := w.remote("one.example.com", relaytest.Options{Events: old})
+		w.cfg.Sync.Bootstrap = []relayurl.URL{"ws://one.example.com"}
+		w.cfg.OwnRelay.Domains = []string{"gti.example.com"}
+		w.start()
+		w.within(time.Minute, "connected", func() bool { return w.phase("ws://one.example.com") == sync.Connected })
+		w.stop()
+		w.cfg.OwnRelay.Domains = []string{testDomain}
+		w.start()
+		defer w.close(one)
+		w.within(26*time.Hour, "everything", func() bool { return len(w.missing(old...)) == 0 })
+	})
+}
+
+// A stop does not wait for an own relay that is away.
+func TestRingStopsWhileItsOwnRelayIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.own.Down(true)
+		w.start()
+		<-time.After(20 * time.Second)
+		start := time.Now()
+		w.close()
+		require.Less(t, time.Since(start), 11*time.Second)
+	})
+}

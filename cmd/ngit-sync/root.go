@@ -17,7 +17,7 @@ func newRootCommand(started func()) *cobra.Command {
 		Long: `ngit-sync runs beside a git-nostr relay and keeps it complete: it finds the other relays
 that the accepted repositories name, and publishes what is missing into the own relay.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 the daemon does not answer, 4 differences or degraded.`,
+Exit codes: 0 done, 1 failed, 2 usage or configuration.`,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"os"
+	"os/signal"
+	"syscall"
+
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 )
@@ -26,6 +30,15 @@ bootstrap relay that is a working archive with nothing else installed:
 				return err
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer close(hup)
+			defer signal.Stop(hup)
+			go func() {
+				for range hup {
+					log.Warn("the configuration is read at the start only; restart to change it")
+				}
+			}()
 			log.Info("starting", zap.Stringer("build", readBuildInfo()))
 			d, err := newDaemon(cmd.Context(), cfg, log, nil)
 			if err != nil {
