@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,10 +58,10 @@ type process struct {
 
 const patience = 60 * time.Second // for what takes moments on an idle machine
 
-func startBinary(t *testing.T, dir string, args ...string) *process {
+func startBinary(t *testing.T, database string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, exited: make(chan error, 1)}
-	p.cmd = exec.Command(binary, append([]string{"run", "--listen", "127.0.0.1:0", "--database", "sqlite:" + filepath.Join(dir, "x.db")}, args...)...)
+	p.cmd = exec.Command(binary, append([]string{"run", "--listen", "127.0.0.1:0", "--database", database}, args...)...)
 	p.cmd.Env = append(os.Environ(), "NGIT_SYNC_NETWORK_ALLOW_PRIVATE=127.0.0.0/8", "NGIT_SYNC_SYNC_BATCH_WINDOW=200ms")
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
@@ -149,24 +153,52 @@ func held(r *relaytest.Relay, events []nostr.Event) int {
 // Stopped in the middle by SIGTERM, killed in the middle, started again: the own relay ends complete, and no second time is
 // everything fetched.
 func TestBinaryIsStoppedKilledAndStartedAgain(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { stoppedKilledAndStartedAgain(t, inSQLite(t.TempDir())) })
+	t.Run("postgres", func(t *testing.T) { stoppedKilledAndStartedAgain(t, inPostgres(t)) })
+}
+
+func inSQLite(dir string) string { return "sqlite:" + filepath.Join(dir, "x.db") }
+
+// inPostgres gives a schema of its own in the throw-away cluster that scripts/postgres.sh starts.
+func inPostgres(t *testing.T) string {
+	t.Helper()
+	given := os.Getenv("TEST_NGIT_SYNC_POSTGRES")
+	require.NotEmpty(t, given, "no Postgres to test with: run `make test`, or scripts/postgres.sh run go test ./cmd/...")
+	dsn, err := url.Parse(given)
+	require.NoError(t, err)
+	db, err := sql.Open("pgx", given)
+	require.NoError(t, err)
+	schema := "t" + strings.ToLower(rand.Text())
+	_, err = db.ExecContext(t.Context(), "CREATE SCHEMA "+schema)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := db.ExecContext(context.Background(), "DROP SCHEMA "+schema+" CASCADE")
+		require.NoError(t, errors.Join(err, db.Close()))
+	})
+	query := dsn.Query()
+	query.Set("search_path", schema)
+	dsn.RawQuery = query.Encode()
+	return dsn.String()
+}
+
+func stoppedKilledAndStartedAgain(t *testing.T, database string) {
 	own := relaytest.Start(t, relaytest.Options{Verify: true})
 	one := relaytest.Start(t, relaytest.Options{PageCap: 50})
 	ownURL, oneURL := serve(t, own, "127.0.0.1:0"), serve(t, one, "127.0.0.1:0")
 	alice := newAuthor(1)
 	old := thread(alice, "tool", time.Now().Add(-240*time.Hour), 400, oneURL)
 	one.Publish(old...)
-	dir := t.TempDir()
 	args := []string{"--own-relay", ownURL, "--domain", testDomain, "--bootstrap", oneURL}
 
-	p := startBinary(t, dir, args...)
+	p := startBinary(t, database, args...)
 	eventually(t, "a part has arrived", func() bool { return held(own, old) > 100 })
 	require.NoError(t, p.end(syscall.SIGTERM), "exit code 0")
 
-	p = startBinary(t, dir, args...)
+	p = startBinary(t, database, args...)
 	eventually(t, "more has arrived", func() bool { return held(own, old) > 400 })
 	require.Error(t, p.end(syscall.SIGKILL))
 
-	p = startBinary(t, dir, args...)
+	p = startBinary(t, database, args...)
 	eventually(t, "all has arrived", func() bool { return held(own, old) == len(old) })
 	eventually(t, "caught up", func() bool {
 		_, metrics := p.get("/metrics")
@@ -197,7 +229,7 @@ func TestBinaryWaitsForItsOwnRelay(t *testing.T) {
 	old := thread(newAuthor(1), "tool", time.Now().Add(-240*time.Hour), 5, oneURL)
 	one.Publish(old...)
 
-	p := startBinary(t, t.TempDir(), "--own-relay", "ws://"+addr, "--domain", testDomain, "--bootstrap", oneURL)
+	p := startBinary(t, inSQLite(t.TempDir()), "--own-relay", "ws://"+addr, "--domain", testDomain, "--bootstrap", oneURL)
 	eventually(t, "the remote relay is connected meanwhile", func() bool { return one.OpenConnections() == 1 })
 	code, body := p.get("/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
@@ -222,7 +254,7 @@ func TestBinaryIsAnArchive(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("NGIT_SYNC_OWN_RELAY_EMBEDDED_LISTEN", "127.0.0.1:0")
 
-	p := startBinary(t, dir, "--archive", npubOf(t, alice)+"/tool", "--bootstrap", oneURL)
+	p := startBinary(t, inSQLite(dir), "--archive", npubOf(t, alice)+"/tool", "--bootstrap", oneURL)
 	eventually(t, "all has arrived, and nothing else", func() bool {
 		_, metrics := p.get("/metrics")
 		return strings.Contains(metrics, fmt.Sprintf(`ngit_sync_ledger_events{disposition="stored"} %d`, len(old)))
