@@ -111,7 +111,7 @@ func TestExpectedOfTheWorld(t *testing.T) {
 	require.Equal(t, 12+5, kinds[event.KindState])
 
 	r := w.Check(nil)
-	require.Equal(t, len(want.Wanted), r.Wanted)
+	require.Len(t, want.Wanted, r.Wanted)
 	require.Len(t, r.Missing, r.Wanted)
 	for name, share := range r.From {
 		require.Less(t, share.Wanted, r.Wanted, "%s has everything", name)

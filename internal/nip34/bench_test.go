@@ -2,6 +2,7 @@ package nip34
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -61,7 +62,7 @@ func BenchmarkIndexCrowd(b *testing.B) {
 	for b.Loop() {
 		next := a
 		next.CreatedAt++
-		next.Maintainers = append(a.Maintainers[1:len(a.Maintainers):len(a.Maintainers)], a.Maintainers[0])
+		next.Maintainers = slices.Concat(a.Maintainers[1:], a.Maintainers[:1])
 		a = next
 		x.Add(&next)
 	}

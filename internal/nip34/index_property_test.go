@@ -76,7 +76,8 @@ func TestIndexAgainstOracle(t *testing.T) {
 		o := &oracle{rules: rules, newest: map[event.Ref]*Announcement{}}
 		before := map[event.Ref]Repo{}
 		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
-			ch, whole := Changes{}, true
+			var ch Changes
+			whole := true
 			switch rapid.IntRange(0, 9).Draw(rt, "op") {
 			case 0:
 				ref := repo(rapid.IntRange(0, people-1).Draw(rt, "gone"), "d0")

@@ -112,7 +112,7 @@ func (s itemSet) reconcile(msg []byte, maxBytes int) ([]byte, error) {
 			if n > uint64(len(in.rest)/len(event.ID{})) {
 				return nil, errNegShort
 			}
-			in.rest = in.rest[int(n)*len(event.ID{}):] // what they have is for them to compare
+			in.rest = in.rest[n*uint64(len(event.ID{})):] // what they have is for them to compare
 			list = true
 		default:
 			return nil, errNegMode
