@@ -20,7 +20,7 @@ import (
 )
 
 // ChildEnv names the database of a child process: a test binary that finds it calls Child instead of its tests.
-const ChildEnv = "NGIT_SYNC_STORETEST_CHILD"
+const ChildEnv = "TEST_NGIT_SYNC_STORE_CHILD"
 
 // flushEvery is how many roots the child gives between two lines.
 const flushEvery = 200

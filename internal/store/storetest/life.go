@@ -165,7 +165,7 @@ func testConcurrent(t *testing.T, db Database) {
 }
 
 func testThroughput(t *testing.T, db Database) {
-	const n = 50_000
+	const n = 20_000
 	s := open(t, db, store.Options{})
 	entries := make([]relay.Entry, n)
 	for i := range entries {
