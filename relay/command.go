@@ -35,9 +35,11 @@ type AskBatch struct{ Batch Batch }
 
 // Batch is a set of filters asked historically at one relay (DESIGN §2).
 type Batch struct {
-	ID      BatchID
-	Filters []nostr.Filter // no limit; since or until only where the flow says so
-	Mode    Mode           // how its events are counted in metrics
+	ID         BatchID
+	Filters    []nostr.Filter // no limit; since or until only where the flow says so
+	Mode       Mode           // how its events are counted in metrics
+	Background bool           // of the daily pass or the rotation: a tenth of the request budget (DESIGN §5, manners)
+	Wanted     bool           // its events are asked for by id, as ancestors: they are in scope whatever they tag
 }
 
 // Mode says what brought an event, for metrics and for publishing order.
@@ -56,6 +58,10 @@ func (m Mode) String() string { return [...]string{"historic", "live", "negentro
 // CancelBatch ends a batch early; its final mark says failed.
 type CancelBatch struct{ ID BatchID }
 
+// SetLimits replaces the limits of an open connection: what was learned has expired.
+type SetLimits struct{ Limits Limits }
+
+func (SetLimits) command()   {}
 func (SetLive) command()     {}
 func (AskBatch) command()    {}
 func (CancelBatch) command() {}
@@ -64,8 +70,10 @@ func (CancelBatch) command() {}
 type Limits struct {
 	Subscriptions int // concurrent, historic ones included
 	FiltersPerREQ int
-	MessageBytes  int // of one outgoing message; at most 90 % of it is used
-	PageLimit     int // explicit limit of one page of one filter
+	MessageBytes  int  // of one outgoing message; at most 90 % of it is used
+	PageLimit     int  // explicit limit of one page of one filter
+	REQsPerMinute int  // the pace to start with; 0: the configured one
+	StateKinds    bool // filters without kinds are refused: state them (filters.WithKinds)
 	FrameWait     time.Duration
 	IdleWait      time.Duration
 	REQWait       time.Duration

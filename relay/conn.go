@@ -22,6 +22,7 @@ type ConnOptions struct {
 	Reports  chan<- Report  // taken from promptly until Down
 	Commands <-chan Command // read once the connection is up
 
+	Learned       Learned       // of earlier connections
 	Limits        Limits        // assumed of a relay that states nothing; zero fields: AssumedLimits
 	MarkEvery     time.Duration // between live marks, 30 s
 	Grace         time.Duration // for events of a subscription that was closed, 30 s
@@ -82,7 +83,7 @@ type Conn struct {
 	broken    int       // frames in a row that could not be read
 	offended  map[string]time.Time
 	limitedAt time.Time // of the last rate signal that was reported
-	shrunk    *Limited  // evidence to be reported at its time
+	shrunk    *Evidence // evidence to be reported at its time
 }
 
 // NewConn makes a connection that Run will open.
@@ -114,7 +115,7 @@ func (c *Conn) Run(ctx context.Context) error {
 	c.o.Metrics.attempt(c.o.URL, true)
 	c.metrics = c.o.Metrics.open(c.o.URL)
 	now := time.Now()
-	c.limits = doc.Limits(c.o.Limits)
+	c.limits = c.o.Learned.Apply(doc.Limits(c.o.Limits), now)
 	c.bucket = newBucket(c.o.REQsPerMinute, now)
 	c.flow = newFlow(c.o.LivePerSecond, now)
 	c.seenAt, c.markAt = now, now.Add(c.o.MarkEvery)

@@ -34,6 +34,8 @@ type Delivery struct {
 	Mode   Mode
 	Event  *event.Event
 	At     time.Time // arrival
+	Wide   bool      // live, and only a wide filter asked for it: dropped unverified when it is foreign
+	Wanted bool      // of a batch that is Wanted
 }
 
 // Mark counts down: it is settled when every event delivered before it under the same batch (or, with Batch 0, live on the

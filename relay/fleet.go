@@ -41,11 +41,11 @@ func NewFleet(ctx context.Context, o FleetOptions) *Fleet {
 }
 
 // Dial starts a connection. A Down report follows in any case, an Up before it when the handshake succeeds.
-func (f *Fleet) Dial(id ConnID, u relayurl.URL, trust Trust) {
+func (f *Fleet) Dial(id ConnID, u relayurl.URL, trust Trust, learned Learned) {
 	o := f.opts.Conn
 	ctx, hangup := context.WithCancelCause(f.ctx)
 	m := member{commands: make(chan Command, f.opts.Commands), hangup: hangup}
-	o.ID, o.URL, o.Trust, o.Commands = id, u, trust, m.commands
+	o.ID, o.URL, o.Trust, o.Learned, o.Commands = id, u, trust, learned, m.commands
 	f.mu.Lock()
 	f.conns[id] = m
 	f.mu.Unlock()

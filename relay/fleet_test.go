@@ -64,11 +64,11 @@ func next[R Report](t *testing.T, g *fleetRig) R {
 func TestFleet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newFleetRig(t, 2, nil)
-		g.fleet.Dial(1, g.url(0), Stranger)
+		g.fleet.Dial(1, g.url(0), Stranger, Learned{})
 		require.Equal(t, ConnID(1), next[Up](t, g).ID)
-		g.fleet.Dial(2, g.url(1), Stranger)
+		g.fleet.Dial(2, g.url(1), Stranger, Learned{})
 		require.Equal(t, ConnID(2), next[Up](t, g).ID)
-		g.fleet.Dial(3, g.url(9), Stranger)
+		g.fleet.Dial(3, g.url(9), Stranger, Learned{})
 		down := next[Down](t, g)
 		require.Equal(t, ConnID(3), down.ID)
 		require.Equal(t, health.CauseDNS, down.Failure.Cause)
@@ -90,7 +90,7 @@ func TestFleet(t *testing.T) {
 		g.cancel()
 		require.Equal(t, ConnID(2), next[Down](t, g).ID)
 		g.fleet.Wait()
-		g.fleet.Dial(4, g.url(0), Stranger)
+		g.fleet.Dial(4, g.url(0), Stranger, Learned{})
 		require.Equal(t, health.CauseLocal, next[Down](t, g).Failure.Cause)
 		require.Zero(t, g.relays[0].OpenConnections())
 	})
@@ -100,7 +100,7 @@ func TestFleetEndsAConnectionThatTakesNoCommands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := &stuckSink{release: make(chan struct{})}
 		g := newFleetRig(t, 1, func(o *FleetOptions) { o.Commands, o.Conn.Sink = 4, stuck })
-		g.fleet.Dial(1, g.url(0), Stranger)
+		g.fleet.Dial(1, g.url(0), Stranger, Learned{})
 		next[Up](t, g)
 		g.fleet.Send(1, AskBatch{Batch{ID: 1}}) // its mark gets stuck
 		synctest.Wait()
@@ -130,7 +130,7 @@ func TestStartAndStopStress(t *testing.T) {
 		for round := range 25 {
 			for i := range g.relays {
 				id++
-				g.fleet.Dial(id, g.url(i), Stranger)
+				g.fleet.Dial(id, g.url(i), Stranger, Learned{})
 				g.fleet.Send(id, liveOf("l0", kinds(1)))
 				g.fleet.Send(id, AskBatch{Batch{ID: BatchID(id), Filters: historicKinds(1)}})
 			}
@@ -164,14 +164,14 @@ func TestMetricsOfAForgottenRelayGo(t *testing.T) {
 		series := func() int { return testutil.CollectAndCount(m.attempts) + testutil.CollectAndCount(m.events) }
 
 		g.relays[0].Down(true)
-		g.fleet.Dial(1, g.url(0), Stranger)
+		g.fleet.Dial(1, g.url(0), Stranger, Learned{})
 		next[Down](t, g)
 		m.offence(g.url(0), OffenceForged)
 		require.Zero(t, series(), "a relay that was never reached has no series")
 		require.Zero(t, testutil.CollectAndCount(m.offences))
 
 		g.relays[0].Down(false)
-		g.fleet.Dial(2, g.url(0), Stranger)
+		g.fleet.Dial(2, g.url(0), Stranger, Learned{})
 		next[Up](t, g)
 		g.fleet.Send(2, AskBatch{Batch{ID: 1, Filters: historicKinds(1)}})
 		synctest.Wait()

@@ -82,7 +82,7 @@ func (c *Conn) limited(reason string, now time.Time) {
 	c.limitedAt = now
 	c.bucket.halve()
 	c.pause = now.Add(c.o.RatePause)
-	c.report(Limited{ID: c.o.ID, At: now, Reason: reason})
+	c.report(Limited{ID: c.o.ID, At: now, Reason: reason, REQsPerMinute: int(c.bucket.perMinute)})
 }
 
 // shrink takes note that one subscription too many is open. strfry answers that one in full, says so behind its EOSE, and
@@ -109,7 +109,7 @@ func (c *Conn) shrink(f Frame) {
 		wired = wired[:last]
 	}
 	if c.shrunk == nil {
-		c.shrunk = &Limited{ID: c.o.ID, At: f.At, Reason: f.Text}
+		c.shrunk = &Evidence{ID: c.o.ID, At: f.At, Reason: f.Text}
 		c.wakeBy(f.At.Add(time.Second)) // more of them may follow: the last one knows the number
 	}
 	c.shrunk.Subscriptions = c.limits.Subscriptions

@@ -268,7 +268,7 @@ func TestSubscriptionsStayWithinTheBudget(t *testing.T) {
 		require.Equal(t, 6, g.relay.HighWater())
 		require.Equal(t, []string{"l0", "l1", "l2", "l3"}, g.relay.OpenSubs())
 		require.Empty(t, reported[Closed](g))
-		require.Empty(t, reported[Limited](g))
+		require.Empty(t, reported[Evidence](g))
 		require.Len(t, g.sink.ids(1), 180)
 		require.Len(t, g.sink.ids(2), 180)
 	})
@@ -299,7 +299,7 @@ func TestTooManySubscriptionsIsEvidence(t *testing.T) {
 			g.tell(liveOf(fmt.Sprintf("l%d", i), kinds(i)))
 		}
 		time.Sleep(2 * time.Second)
-		limited := reported[Limited](g)
+		limited := reported[Evidence](g)
 		require.NotEmpty(t, limited)
 		require.Equal(t, 3, limited[len(limited)-1].Subscriptions)
 		var closed []string

@@ -63,12 +63,42 @@ type Closed struct {
 	Reason string // hostile text
 }
 
-// Limited says that the relay asked for less.
+// Limited says that the relay asks us to slow down.
 type Limited struct {
 	ID            ConnID
 	At            time.Time
 	Reason        string // hostile text
-	Subscriptions int    // evidence: no more than these may be open at a time; 0 when it is about the rate
+	REQsPerMinute int    // the pace from here on
+}
+
+// Evidence says what a refusal taught of the relay's limits, beyond its document. What is zero was not learned.
+type Evidence struct {
+	ID            ConnID
+	At            time.Time
+	Reason        string // hostile text
+	Subscriptions int    // no more than these may be open at a time
+	FiltersPerREQ int
+	MessageBytes  int
+	StateKinds    bool   // filters without kinds are refused
+	Tag, Value    string // a filter with this one value under this tag name ("a", "e") is refused, and others are not
+}
+
+// Foreign says that the wide filters bring more than they are worth: over five foreign events a second for ten minutes.
+type Foreign struct {
+	ID ConnID
+	At time.Time
+}
+
+// Accepted says what the own relay has taken, or was found to have. It belongs to no connection; ConnID is 0.
+type Accepted struct{ Events []AcceptedEvent }
+
+// AcceptedEvent is what the engine needs of one.
+type AcceptedEvent struct {
+	ID        event.ID
+	Kind      int
+	CreatedAt int64
+	Refs      event.References
+	Lacks     []event.ID // ids in e, E and q that nobody knows here; of roots, statuses and comments only; at most 10
 }
 
 // Conn is the generation that the report belongs to.
@@ -78,3 +108,6 @@ func (r Settled) Conn() ConnID     { return r.ID }
 func (r LiveSettled) Conn() ConnID { return r.ID }
 func (r Closed) Conn() ConnID      { return r.ID }
 func (r Limited) Conn() ConnID     { return r.ID }
+func (r Evidence) Conn() ConnID    { return r.ID }
+func (r Foreign) Conn() ConnID     { return r.ID }
+func (Accepted) Conn() ConnID      { return 0 }

@@ -25,7 +25,7 @@ type Options struct {
 
 // Wire opens connections for the subscriber; a *relay.Fleet is one. Its methods never block.
 type Wire interface {
-	Dial(id relay.ConnID, u relayurl.URL, trust relay.Trust)
+	Dial(id relay.ConnID, u relayurl.URL, trust relay.Trust, learned relay.Learned)
 	Send(id relay.ConnID, c relay.Command)
 	Hangup(id relay.ConnID)
 }
@@ -144,7 +144,7 @@ func (s *Subscriber) sweep() {
 func (s *Subscriber) dial() {
 	s.conn++
 	s.open = true
-	s.wire.Dial(s.conn, s.opt.URL, relay.Operator)
+	s.wire.Dial(s.conn, s.opt.URL, relay.Operator, relay.Learned{})
 }
 
 func (s *Subscriber) report(r relay.Report) {

@@ -11,9 +11,10 @@ type Effect interface{ effect() }
 
 // Dial starts a connection. Reports carry ID.
 type Dial struct {
-	ID    relay.ConnID
-	URL   relayurl.URL
-	Trust relay.Trust
+	ID      relay.ConnID
+	URL     relayurl.URL
+	Trust   relay.Trust
+	Learned relay.Learned
 }
 
 // Tell sends a command to an open connection.

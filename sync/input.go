@@ -168,6 +168,8 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 		e.closed(r, rep, now)
 	case relay.Limited:
 		e.limited(r, rep, now)
+	case relay.Evidence:
+		e.evidence(r, rep)
 	}
 	e.touch(r)
 	e.flush(now)
@@ -256,19 +258,21 @@ func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 	e.to(r, Disconnected, why, now)
 }
 
-// limited obeys a relay that asked for less: fewer subscriptions, or a pause.
+// limited obeys a relay that asked for a pause.
 func (e *Engine) limited(r *remote, l relay.Limited, now time.Time) {
 	r.lastNote = l.Reason
-	if l.Subscriptions > 0 {
-		if l.Subscriptions < r.limits.Subscriptions {
-			r.limits.Subscriptions = l.Subscriptions
-			r.layOut(e.cfg.TagsPerFilter)
-			e.startPass(r, e.gapSince(r)) // of what was not live
-		}
-		return
-	}
 	r.health = e.cfg.Health.Limited(r.health, now, &health.Failure{Cause: health.CauseRateLimit})
 	r.unsafe = true
+}
+
+// evidence obeys a relay that takes less than we thought.
+func (e *Engine) evidence(r *remote, v relay.Evidence) {
+	r.lastNote = v.Reason
+	if v.Subscriptions > 0 && v.Subscriptions < r.limits.Subscriptions {
+		r.limits.Subscriptions = v.Subscriptions
+		r.layOut(e.cfg.TagsPerFilter)
+		e.startPass(r, e.gapSince(r)) // of what was not live
+	}
 }
 
 // liveSettled moves the cursor; it stands still while a pass with since is open, because a second absence would

@@ -18,6 +18,12 @@ type Store interface {
 	Apply(rows []Row, rests relay.Seq)
 }
 
+// Ledger is what the engine asks of the ledger, through its Runner. Recall sees rows that are not written yet, and may wait for
+// the database.
+type Ledger interface {
+	Recall(ctx context.Context, q RecallQuery) (Recalled, error)
+}
+
 // State is both maps as they were stored.
 type State struct {
 	Repos    []SaveRepo
@@ -25,6 +31,7 @@ type State struct {
 	Relays   []SaveRelay
 	Coverage []SaveCoverage
 	Batches  []SaveBatch
+	Lacks    []SaveLack
 }
 
 // Row is one change of stored state.
@@ -47,6 +54,7 @@ type SaveRoot struct {
 	N         uint32
 	ID        event.ID
 	CreatedAt int64
+	Active    int64 // created_at of the newest event that is known to tag it, at least its own; moves up by an hour or more
 }
 
 // SaveRelay inserts or replaces the facts of a relay.
@@ -58,6 +66,9 @@ type SaveRelay struct {
 	DisconnectedAt time.Time
 	LastFull       time.Time // end of the last pass without since
 	PassSince      time.Time // since of an unfinished pass over confirmed wants; zero: none
+	PolledHot      time.Time // start of the last whole settled rotation over what was active in the last day; zero: none
+	PolledWarm     time.Time // the same of the last month
+	Learned        relay.Learned
 }
 
 // DropRelay removes a relay with its coverage and batches.
@@ -70,6 +81,7 @@ type SaveCoverage struct {
 	States bool     // 30618 by identifier
 	Coords Coverage // of SaveRepo.Coordinates
 	Roots  Coverage // of SaveRoot.N
+	Around bool     // replies to replies, deletions and ancestors
 }
 
 // ClearCoverage forgets what is confirmed at a relay.
@@ -89,6 +101,36 @@ type DropBatch struct {
 	Number uint64
 }
 
+// SaveLack notes an event that an accepted event of the repo references and that nobody knows here: an ancestor.
+type SaveLack struct {
+	Repo event.Ref
+	ID   event.ID
+	At   time.Time // when it was noted
+}
+
+// DropLack forgets an ancestor that was found, or given up.
+type DropLack struct {
+	Repo event.Ref
+	ID   event.ID
+}
+
+// RecallQuery asks the ledger what it knows around a repo: of stored events that tag a coordinate by a, A or q, or a root by e, E
+// or q.
+type RecallQuery struct {
+	Coords []event.Ref
+	Roots  []event.ID
+	Since  time.Time // replies created at that moment or later; zero: all
+	Max    int       // replies, the newest
+}
+
+// Recalled is what the ledger knows around a repo.
+type Recalled struct {
+	Replies []event.ID     // of kinds 1, 1111, 1622 and 1630 to 1633, the newest first
+	Authors []event.PubKey // of all events, whenever they were created, each once
+}
+
+func (SaveLack) row()      {}
+func (DropLack) row()      {}
 func (SaveRepo) row()      {}
 func (DropRepo) row()      {}
 func (SaveRoot) row()      {}

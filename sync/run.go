@@ -12,7 +12,7 @@ import (
 
 // Wire carries out the engine's effects on connections. Its methods never block.
 type Wire interface {
-	Dial(id relay.ConnID, u relayurl.URL, trust relay.Trust)
+	Dial(id relay.ConnID, u relayurl.URL, trust relay.Trust, learned relay.Learned)
 	Send(id relay.ConnID, c relay.Command)
 	Hangup(id relay.ConnID)
 }
@@ -110,7 +110,7 @@ func (r *Runner) do(effects []Effect) {
 	for _, x := range effects {
 		switch x := x.(type) {
 		case Dial:
-			r.Wire.Dial(x.ID, x.URL, x.Trust)
+			r.Wire.Dial(x.ID, x.URL, x.Trust, x.Learned)
 		case Tell:
 			r.Wire.Send(x.ID, x.Command)
 		case Hangup:

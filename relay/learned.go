@@ -1,0 +1,45 @@
+package relay
+
+import "time"
+
+// Learned is what refusals have taught of a relay, beyond its document. Each entry holds until its time; then the relay is
+// tried again as if nothing had been said (DESIGN §5).
+type Learned struct {
+	Subscriptions Cap        `json:"subscriptions,omitzero"`
+	FiltersPerREQ Cap        `json:"filters_per_req,omitzero"`
+	MessageBytes  Cap        `json:"message_bytes,omitzero"`
+	REQsPerMinute Cap        `json:"reqs_per_minute,omitzero"`
+	StateKinds    time.Time  `json:"state_kinds,omitzero"` // filters without kinds are refused, until then
+	NoLive        time.Time  `json:"no_live,omitzero"`     // live subscriptions are refused altogether
+	NoWide        time.Time  `json:"no_wide,omitzero"`     // wide filters bring too much that is foreign
+	Aside         []SetAside `json:"aside,omitempty"`      // values that the relay refuses
+}
+
+// Cap is a limit that was learned; N is 0 when there is none.
+type Cap struct {
+	N     int       `json:"n"`
+	Until time.Time `json:"until"`
+}
+
+// SetAside is a value that the relay does not take in a filter.
+type SetAside struct {
+	Tag    string    `json:"tag"`
+	Value  string    `json:"value"`
+	Reason string    `json:"reason"` // hostile text
+	Until  time.Time `json:"until"`
+}
+
+// Apply gives l as far as what was learned allows.
+func (k Learned) Apply(l Limits, now time.Time) Limits {
+	shrink := func(v *int, c Cap) {
+		if c.N > 0 && now.Before(c.Until) && (*v == 0 || c.N < *v) {
+			*v = c.N
+		}
+	}
+	shrink(&l.Subscriptions, k.Subscriptions)
+	shrink(&l.FiltersPerREQ, k.FiltersPerREQ)
+	shrink(&l.MessageBytes, k.MessageBytes)
+	shrink(&l.REQsPerMinute, k.REQsPerMinute)
+	l.StateKinds = l.StateKinds || now.Before(k.StateKinds)
+	return l
+}
