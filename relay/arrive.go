@@ -29,22 +29,40 @@ func (c *core) admit(d Delivery, t *tally) {
 		return
 	}
 	if disposition, ok := c.known[e.ID]; ok {
-		if disposition != Irrelevant || !addressed(e.Kind) || !c.scope.index.Covers(e.Coordinate()) {
+		if !c.reopened(d, disposition) {
 			t.seq = c.seq // its row was given to the ledger at some time before
 			c.vacate(d)
 			return
 		}
-		// Its author has joined a maintainer set since it was refused.
 		c.forget(e.ID)
 	}
 	if w := c.works[e.ID]; w != nil {
 		c.join(w, d, t)
 		return
 	}
+	d.Wide = d.Wide && !addressed(e.Kind) // these are judged by their own coordinate
+	if d.Wide && c.loaded && c.stray(e.References()) {
+		c.dropped(d, dropForeign)
+		c.countForeign(d.Conn)
+		return
+	}
 	if c.crowded(d, t) {
 		return
 	}
 	c.begin(d, t)
+}
+
+// reopened reports whether the outcome of a known event does not hold any more: its author has joined a maintainer set
+// since it was irrelevant, or it is asked for now. Asked for, a parked event is taken up from the pending table.
+func (c *core) reopened(d Delivery, disposition Disposition) bool {
+	e := d.Event
+	switch {
+	case addressed(e.Kind):
+		return disposition == Irrelevant && c.scope.index.Covers(e.Coordinate())
+	case d.Wanted && disposition == Parked:
+		c.vouch(e.ID)
+	}
+	return d.Wanted && disposition == Irrelevant
 }
 
 // untouchable gives the reason why an event is never synced, empty when it may be (DESIGN §5). It needs no record: the
@@ -123,6 +141,7 @@ func (c *core) join(w *work, d Delivery, t *tally) {
 		w.rivals = append(w.rivals, rival{d, t})
 		return
 	}
+	w.regard(d)
 	for _, joined := range w.joins {
 		if joined == t {
 			c.vacate(d)
@@ -136,9 +155,15 @@ func (c *core) join(w *work, d Delivery, t *tally) {
 	w.joins = append(w.joins, t)
 }
 
+// regard notes how one more delivery came.
+func (w *work) regard(d Delivery) {
+	w.vouched = w.vouched || d.Wanted
+	w.wide = w.wide && d.Wide
+}
+
 // begin starts the work on an id.
 func (c *core) begin(d Delivery, t *tally) {
-	w := &work{event: d.Event, mode: d.Mode, source: d.Source, at: d.At, joins: []*tally{t}}
+	w := &work{event: d.Event, mode: d.Mode, source: d.Source, at: d.At, joins: []*tally{t}, vouched: d.Wanted, wide: d.Wide}
 	t.open++
 	c.occupy(w, d, t.series)
 	c.enter(w)
@@ -171,6 +196,7 @@ func (c *core) verified(now time.Time, e *event.Event, ok bool) {
 		w.stage = shelved
 		w.refs = e.References()
 		for _, r := range w.rivals {
+			w.regard(r.delivery)
 			w.joins = append(w.joins, r.tally)
 		}
 		w.rivals = nil

@@ -37,6 +37,7 @@ type bench struct {
 	byHand  bool           // checks are answered by the test
 	sent    []string
 	reports []Report
+	taken   [][]AcceptedEvent // by report
 	grants  int
 	reads   [][]event.ID
 	lookups []event.Ref
@@ -77,7 +78,11 @@ func (b *bench) settle() {
 			case publish:
 				b.sent = append(b.sent, b.nameIn(a.msg))
 			case tell:
-				b.reports = append(b.reports, a.report)
+				if r, ok := a.report.(Accepted); ok {
+					b.taken = append(b.taken, r.Events)
+				} else {
+					b.reports = append(b.reports, a.report)
+				}
 			case grant:
 				b.grants++
 				a.to <- struct{}{}
@@ -133,13 +138,33 @@ func (b *bench) live(events ...*event.Event) {
 func (b *bench) from(conn ConnID, batch BatchID, events ...*event.Event) {
 	b.t.Helper()
 	for _, e := range events {
-		b.name(e)
-		b.c.deliver(b.now, Delivery{
-			Conn: conn, Source: relayurl.URL(fmt.Sprintf("wss://relay%d.example", conn)), Batch: batch, Mode: modeOf(batch),
-			Event: e, At: b.now,
-		})
-		b.settle()
+		b.deliver(Delivery{Conn: conn, Batch: batch, Event: e})
 	}
+}
+
+// wanted delivers events that were asked for as ancestors.
+func (b *bench) wanted(conn ConnID, batch BatchID, events ...*event.Event) {
+	b.t.Helper()
+	for _, e := range events {
+		b.deliver(Delivery{Conn: conn, Batch: batch, Event: e, Wanted: true})
+	}
+}
+
+// wide delivers live events that only wide filters asked for.
+func (b *bench) wide(conn ConnID, events ...*event.Event) {
+	b.t.Helper()
+	for _, e := range events {
+		b.deliver(Delivery{Conn: conn, Event: e, Wide: true})
+	}
+}
+
+// deliver fills in what follows from the rest.
+func (b *bench) deliver(d Delivery) {
+	b.t.Helper()
+	b.name(d.Event)
+	d.Source, d.Mode, d.At = relayurl.URL(fmt.Sprintf("wss://relay%d.example", d.Conn)), modeOf(d.Batch), b.now
+	b.c.deliver(b.now, d)
+	b.settle()
 }
 
 func modeOf(batch BatchID) Mode {
@@ -234,7 +259,19 @@ func (b *bench) out() []string {
 	return sent
 }
 
-// heard gives the reports since the last call.
+// accepted gives what the engine was told of accepted events since the last call, by name.
+func (b *bench) accepted() map[string]AcceptedEvent {
+	out := make(map[string]AcceptedEvent)
+	for _, events := range b.taken {
+		for _, e := range events {
+			out[b.names[e.ID]] = e
+		}
+	}
+	b.taken = nil
+	return out
+}
+
+// heard gives the reports since the last call, but for those of accepted events.
 func (b *bench) heard() []Report {
 	reports := b.reports
 	b.reports = nil

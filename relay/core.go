@@ -53,6 +53,9 @@ type core struct {
 	readAt  time.Time   // not before, after a failed read of the store
 
 	link link
+
+	taken   taken                     // not told yet
+	foreign map[ConnID]*foreignWindow // of connections whose wide filters brought foreign events
 }
 
 // action is something that the core wants done.
@@ -100,6 +103,7 @@ func newCore(o PublisherOptions) *core {
 		pool:       newPool(),
 		needs:      newNeeds(),
 		link:       newLink(o.EventsPerSecond),
+		foreign:    make(map[ConnID]*foreignWindow),
 	}
 }
 
@@ -132,6 +136,7 @@ func (c *core) gone(now time.Time, conn ConnID) {
 	c.now = now
 	c.credit.gone(conn)
 	c.tallies.gone(conn)
+	delete(c.foreign, conn)
 	c.pump()
 }
 
@@ -174,6 +179,9 @@ func (c *core) pump() {
 			break
 		}
 	}
+	if c.link.draining || !c.now.Before(c.taken.due) {
+		c.tellTaken()
+	}
 	c.askStore()
 	for c.bytes < c.o.QueueBytes {
 		r, ok := c.credit.grant()
@@ -194,5 +202,6 @@ func (c *core) next() time.Time {
 		at = earliest(at, c.readAt)
 	}
 	at = earliest(at, c.link.checkAt)
+	at = earliest(at, c.taken.due)
 	return earliest(at, c.sendAt())
 }

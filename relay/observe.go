@@ -131,12 +131,15 @@ func (c *core) read(now time.Time, ids []event.ID, rows []Waiting, err error) {
 	}
 }
 
-// revive puts an event of the pending table into the queue, as a source of its own.
+// revive puts an event of the pending table into the queue.
 func (c *core) revive(r *row, p Waiting) {
 	r.woken = false
-	w := &work{event: p.Event, mode: Historic, at: c.now, row: r, refs: p.Event.References(), stage: shelved}
-	if r.cause != CauseParent {
-		w.tries = r.tries
+	w := &work{
+		event: p.Event, mode: Historic, source: p.Source, at: c.now, row: r, refs: p.Event.References(), stage: shelved,
+		vouched: r.vouched,
+	}
+	if r.cause != CauseParent { // it was found in scope before it was parked
+		w.tries, w.vouched = r.tries, true
 	}
 	c.woken++
 	c.enter(w)

@@ -78,15 +78,10 @@ func (c *core) ruleState(w *work) (ruling, *work, string) {
 }
 
 func (c *core) ruleOther(w *work) (ruling, *work, string) {
-	if len(w.refs.IDs) == 0 && len(w.refs.Refs) == 0 {
-		return ruleForeign, nil, "references nothing"
-	}
-	inScope := c.scope.covers(w.refs.Refs)
 	for _, id := range w.refs.IDs {
 		if open := c.works[id]; open != nil {
 			return ruleWait, open, ""
 		}
-		inScope = inScope || c.known[id] == Stored || c.known[id] == Held
 	}
 	for _, ref := range w.refs.Refs {
 		// Only coordinates of these kinds are waited for: others could wait for each other.
@@ -94,10 +89,20 @@ func (c *core) ruleOther(w *work) (ruling, *work, string) {
 			return ruleWait, open[0], ""
 		}
 	}
-	if !inScope {
-		return ruleOrphan, nil, "references nothing that we know"
+	switch {
+	case w.vouched, c.related(w.refs):
+		return rulePublish, nil, ""
+	case len(w.refs.IDs) == 0 && len(w.refs.Refs) == 0:
+		return ruleForeign, nil, "references nothing"
 	}
-	return rulePublish, nil, ""
+	return ruleOrphan, nil, "references nothing that we know"
+}
+
+// related reports whether one of the references is an accepted repo or a known accepted event.
+func (c *core) related(refs event.References) bool {
+	return c.scope.covers(refs.Refs) || slices.ContainsFunc(refs.IDs, func(id event.ID) bool {
+		return c.known[id] == Stored || c.known[id] == Held
+	})
 }
 
 // newer is an open work that would take the place of w. It goes first: once it is accepted, w is not published at all.
@@ -142,10 +147,15 @@ func (c *core) obey(w *work, r ruling, on *work, reason string) bool {
 		c.conclude(w, Stored, reason)
 	case ruleObsolete:
 		c.conclude(w, Superseded, reason)
-	case ruleForeign:
-		c.conclude(w, Irrelevant, reason)
-	case ruleOrphan:
-		c.orphan(w, reason)
+	case ruleForeign, ruleOrphan:
+		switch {
+		case w.wide && c.stray(w.refs):
+			c.discard(w)
+		case r == ruleForeign:
+			c.conclude(w, Irrelevant, reason)
+		default:
+			c.orphan(w, reason)
+		}
 	}
 	return true
 }

@@ -64,6 +64,7 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 	c.know(w.event.ID, d)
 	if d == Stored || d == Held {
 		c.accepted(w)
+		c.noteTaken(w)
 	}
 	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now})
 	if d == Irrelevant {
@@ -87,6 +88,7 @@ func (c *core) park(w *work, p Waiting) {
 	c.seq = c.o.Ledger.Park(p)
 	c.know(p.ID, Parked)
 	r := c.pool.put(p)
+	r.vouched = r.vouched || w.vouched
 	c.needs.add(p.ID, r.needs)
 	c.close(w)
 	c.trim()

@@ -22,6 +22,8 @@ type row struct {
 	age   *list.Element
 	woken bool // to be read and judged again
 	gone  bool // no longer in the pool
+
+	vouched bool // as of its work
 }
 
 // pool is the index of the pending table: bounded by count, bytes and age, oldest first out. It says which rows are due

@@ -15,6 +15,7 @@ const (
 	dropProtected = "protected" // NIP-70
 	dropSignature = "signature"
 	dropFull      = "queue_full" // a live event, and no room
+	dropForeign   = "foreign"    // outside our scope, and only a wide filter asked for it
 )
 
 // PublisherMetrics are the publisher's, under the names of DESIGN §10.
@@ -82,7 +83,7 @@ func NewPublisherMetrics(reg prometheus.Registerer) *PublisherMetrics {
 		reg.MustRegister(m.published, m.latency, events, m.up, m.parked, m.queue, oldest)
 		m.drops = shared(reg, m.drops)
 	}
-	for _, reason := range []string{dropKind, dropExpired, dropProtected, dropSignature, dropFull} {
+	for _, reason := range []string{dropKind, dropExpired, dropProtected, dropSignature, dropFull, dropForeign} {
 		m.drops.WithLabelValues(reason)
 	}
 	return m

@@ -41,6 +41,9 @@ type PublisherOptions struct {
 	IrrelevantPerSource int // and per source relay, 50,000
 	ForeignRepos        int // announcements on the own relay that are out of scope, 20,000
 
+	ForeignPerSecond int           // foreign events of one connection's wide filters before the engine hears of it, 5
+	ForeignWindow    time.Duration // over which they are averaged, 10 min
+
 	// PublishAtOnce publishes before the first picture of the own relay is complete. Without it events are queued until
 	// Observed.Loaded: against an empty scope index nearly everything is irrelevant.
 	PublishAtOnce bool
@@ -63,6 +66,8 @@ func (o PublisherOptions) withDefaults() PublisherOptions {
 	def(&o.IrrelevantIDs, 1_000_000)
 	def(&o.IrrelevantPerSource, 50_000)
 	def(&o.ForeignRepos, 20_000)
+	def(&o.ForeignPerSecond, 5)
+	def(&o.ForeignWindow, 10*time.Minute)
 	def(&o.Verifiers, runtime.GOMAXPROCS(0))
 	if o.Log == nil {
 		o.Log = zap.NewNop()

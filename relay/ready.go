@@ -34,13 +34,14 @@ func (q *readyQueue) push(w *work) {
 		class += readyClasses / 2
 	}
 	r := &q.classes[class]
-	l := r.lanes[w.source]
+	source := w.lane()
+	l := r.lanes[source]
 	if l == nil {
-		l = &lane{source: w.source}
+		l = &lane{source: source}
 		if r.lanes == nil {
 			r.lanes = make(map[relayurl.URL]*lane)
 		}
-		r.lanes[w.source] = l
+		r.lanes[source] = l
 		r.ring = append(r.ring, l)
 	}
 	heap.Push(&l.works, w)

@@ -100,8 +100,11 @@ func (c *core) ownDown(now time.Time, why error) {
 	c.pump()
 }
 
-// drain ends sending; idle reports when nothing is in flight any more.
-func (c *core) drain() { c.link.draining = true }
+// drain ends sending, and keeps nothing from the engine any more; idle reports when nothing is in flight.
+func (c *core) drain() {
+	c.link.draining = true
+	c.tellTaken()
+}
 
 func (c *core) idle() bool { return len(c.link.flights) == 0 }
 

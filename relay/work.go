@@ -13,7 +13,7 @@ import (
 type work struct {
 	event  *event.Event
 	mode   Mode
-	source relayurl.URL // empty: it came back from the pending table
+	source relayurl.URL // that sent it first
 	at     time.Time    // arrival
 	n      uint64       // order of arrival
 	stage  stage
@@ -36,6 +36,11 @@ type work struct {
 	due    time.Time // stage delayed
 	alone  bool      // sent by itself because it was in flight when a connection was lost
 	lifted bool      // something it references was accepted while it was in flight
+
+	// vouched: in scope whatever it references, as an ancestor asked for, or found in scope before it was parked. It means
+	// nothing for announcements and states.
+	vouched bool
+	wide    bool // only wide filters brought it: dropped when it is foreign
 }
 
 // rival is a delivery that carries another signature than the one being checked.
@@ -77,6 +82,14 @@ func (w *work) outcomeClass() int {
 		return 4
 	}
 	return 3
+}
+
+// lane is what takes turns with others in the queue: a source, or the pending table, which has an empty name.
+func (w *work) lane() relayurl.URL {
+	if w.row != nil {
+		return ""
+	}
+	return w.source
 }
 
 // addressed reports the kinds that scope knows by coordinate.
