@@ -24,8 +24,8 @@ func Announcements() nostr.Filter {
 	return nostr.Filter{Kinds: []int{event.KindAnnouncement}}
 }
 
-// States asks for repository states by identifier (layer 1), at most per identifiers in a filter.
-func States(ids []string, per int) []nostr.Filter {
+// StatesOf asks for repository states by identifier (layer 1), at most per identifiers in a filter.
+func StatesOf(ids []string, per int) []nostr.Filter {
 	var out []nostr.Filter
 	for _, values := range chunk(ids, per) {
 		out = append(out, statesFilter(values))
@@ -49,9 +49,9 @@ func AnnouncementsBy(authors []event.PubKey, ids []string, per int) []nostr.Filt
 	return out
 }
 
-// Repos asks for what tags the coordinates (layer 2), at most per coordinates in a chunk. The
+// AboutRepos asks for what tags the coordinates (layer 2), at most per coordinates in a chunk. The
 // filters of a chunk belong together and share their value list.
-func Repos(refs []event.Ref, per int) [][]nostr.Filter {
+func AboutRepos(refs []event.Ref, per int) [][]nostr.Filter {
 	values := make([]string, len(refs))
 	for i, ref := range refs {
 		values[i] = ref.String()
@@ -63,9 +63,9 @@ func Repos(refs []event.Ref, per int) [][]nostr.Filter {
 	return out
 }
 
-// Roots asks for what tags the root events (layer 3), at most per ids in a chunk. The filters of a
+// AboutRoots asks for what tags the root events (layer 3), at most per ids in a chunk. The filters of a
 // chunk belong together and share their value list.
-func Roots(ids []event.ID, per int) [][]nostr.Filter {
+func AboutRoots(ids []event.ID, per int) [][]nostr.Filter {
 	var out [][]nostr.Filter
 	for _, v := range chunk(hexIDs(ids), per) {
 		out = append(out, tagged(v, "e", "E", "q"))

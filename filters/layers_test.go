@@ -19,23 +19,23 @@ func TestFixedFilters(t *testing.T) {
 }
 
 func TestListsAreNeverEmpty(t *testing.T) {
-	require.Empty(t, filters.States(nil, 100))
-	require.Empty(t, filters.Repos(nil, 100))
-	require.Empty(t, filters.Roots(nil, 100))
+	require.Empty(t, filters.StatesOf(nil, 100))
+	require.Empty(t, filters.AboutRepos(nil, 100))
+	require.Empty(t, filters.AboutRoots(nil, 100))
 	require.Empty(t, filters.Replies(nil, 100))
 	require.Empty(t, filters.IDs(nil, 100))
 	require.Empty(t, filters.DeletionsBy(nil, 100))
 }
 
 func TestStatesAreChunked(t *testing.T) {
-	fs := filters.States([]string{"a", "b", ""}, 2)
+	fs := filters.StatesOf([]string{"a", "b", ""}, 2)
 	require.Len(t, fs, 2)
 	require.JSONEq(t, `{"kinds":[30618],"#d":["a","b"]}`, fs[0].String())
 	require.JSONEq(t, `{"kinds":[30618],"#d":[""]}`, fs[1].String())
 }
 
 func TestReposAskThreeTags(t *testing.T) {
-	chunks := filters.Repos([]event.Ref{repo(1, "x:y"), repo(2, "z")}, 100)
+	chunks := filters.AboutRepos([]event.Ref{repo(1, "x:y"), repo(2, "z")}, 100)
 	require.Len(t, chunks, 1)
 	want := fmt.Sprintf(`["30617:%s:x:y","30617:%s:z"]`, key(1), key(2))
 	for i, name := range []string{"a", "A", "q"} {
@@ -45,15 +45,15 @@ func TestReposAskThreeTags(t *testing.T) {
 
 func TestLongValuesAreAlone(t *testing.T) {
 	long := repo(3, strings.Repeat("x", 200))
-	chunks := filters.Repos([]event.Ref{repo(1, "a"), long, repo(2, "b")}, 100)
+	chunks := filters.AboutRepos([]event.Ref{repo(1, "a"), long, repo(2, "b")}, 100)
 	require.Len(t, chunks, 2)
 	require.Len(t, chunks[0][0].Tags["a"], 2)
 	require.Equal(t, []string{long.String()}, chunks[1][0].Tags["a"])
-	require.Len(t, filters.States([]string{"a", strings.Repeat("y", 256), "b"}, 0), 2)
+	require.Len(t, filters.StatesOf([]string{"a", strings.Repeat("y", 256), "b"}, 0), 2)
 }
 
 func TestRootsAskThreeTags(t *testing.T) {
-	chunks := filters.Roots([]event.ID{{1}, {2}, {3}}, 2)
+	chunks := filters.AboutRoots([]event.ID{{1}, {2}, {3}}, 2)
 	require.Len(t, chunks, 2)
 	require.Equal(t, []string{event.ID{3}.String()}, chunks[1][2].Tags["q"])
 	require.Len(t, chunks[0], 3)

@@ -1,10 +1,36 @@
 package filters
 
 import (
-	"github.com/nbd-wtf/go-nostr"
+	"iter"
+	"slices"
 
-	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/nbd-wtf/go-nostr"
 )
+
+// Value numbers something wanted. Whoever makes a LiveSet hands out the numbers, per family, so that the live sets of
+// all relays share one copy of the text.
+type Value uint32
+
+// Family is the kind of a Value.
+type Family uint8
+
+// The families, in the order of their right to room.
+const (
+	Repos  Family = iota // coordinates, asked for by a, A and q (layer 2)
+	States               // identifiers of repository states, by d (layer 1)
+	Roots                // ids of root events, by e, E and q (layer 3)
+	families
+)
+
+// Names gives the text that stands for a value in a filter; for Roots, 64 hex digits. It must not
+// change while the value is in a set.
+type Names func(Family, Value) string
+
+// Wants are what to ask for, the most wanted first, each value once; nil is nothing. The sequences must not read the set
+// that is laid out.
+type Wants struct {
+	Repos, States, Roots iter.Seq[Value]
+}
 
 // Budget is what live subscriptions may use at one relay.
 type Budget struct {
@@ -19,145 +45,159 @@ type Budget struct {
 // LiveSet is what is asked live at one relay: the announcements, the deletions, and filters by value for repos, states and
 // roots, laid into subscriptions with ids "l0", "l1" and so on.
 //
-// A value is covered once, however often it was added. It stays in its filter until it is removed or the set is resized. Values that
-// do not fit the budget wait, in the order added, and take what a removal frees: repos first, then
-// states, then roots. Adding costs the same however many values there are. A LiveSet has one owner and no locks.
+// It holds what fits its budget and nothing else: what does not fit is given back. A value is covered once, however often
+// it was added, and stays in its filter until it is removed or everything is laid out anew. Adding costs the same
+// however many values there are; a value that is held takes some 20 bytes. A LiveSet has one owner and no locks.
 //
 // Values over 255 bytes never share a filter, and are kept to one subscription: some relays refuse a whole REQ for them.
 type LiveSet struct {
-	table  subTable
-	repos  *family[event.Ref]
-	states *family[string]
-	roots  *family[event.ID]
+	names    Names
+	table    subTable
+	families [families]family
+	fixed    []nostr.Filter // asked whatever is wanted: announcements, deletions, and from the third on Wide
 }
 
-// NewLiveSet gives a set that asks for announcements and deletions.
-func NewLiveSet(b Budget) *LiveSet {
-	s := &LiveSet{}
-	s.repos = newFamily(&s.table, event.Ref.String)
-	s.states = newFamily(&s.table, func(d string) string { return d })
-	s.roots = newFamily(&s.table, event.ID.String)
-	s.roots.smallest = listedBytes(event.ID{}.String())
-	s.Resize(b)
+// NewLiveSet gives a set that asks for nothing until Lay gives it room.
+func NewLiveSet(names Names) *LiveSet {
+	s := &LiveSet{names: names}
+	s.Lay(Budget{}, Wants{})
 	return s
 }
 
-// Resize lays everything out anew under a budget, those added first in front.
-func (s *LiveSet) Resize(b Budget) {
+// Lay forgets all values and lays out anew under a budget: announcements, deletions, Wide if the budget has it, then the
+// wanted values. left counts those of each family that did not fit. What was sent to the relay is
+// remembered: Changes closes or replaces it.
+func (s *LiveSet) Lay(b Budget, w Wants) (left [3]int) {
 	b.Subs, b.FiltersPerREQ = max(0, b.Subs), max(1, b.FiltersPerREQ)
 	if b.Values <= 0 {
 		b.Values = DefaultValues
 	}
 	s.table.reset(b)
-	fixed := []nostr.Filter{Announcements(), Deletions()}
+	s.fixed = []nostr.Filter{Announcements(), Deletions()}
 	if b.Wide {
-		fixed = append(fixed, Wide()...)
+		s.fixed = append(s.fixed, Wide()...)
 	}
-	for _, f := range fixed {
-		f = AsLive(f)
-		sizes := []int{filterBytes(&f) + len(",")}
+	for i, f := range s.fixed {
+		s.fixed[i] = AsLive(f)
+		sizes := []int{filterBytes(&s.fixed[i]) + len(",")}
 		if at, ok := s.table.place(sizes, 0, false); ok {
-			s.table.enter(&fixedPart{f}, at, sizes, false)
+			s.table.enter(part{families, uint32(i)}, at, sizes, false)
 		}
 	}
-	s.repos.reset(templates(b, tagged(nil, "a", "A", "q")))
-	s.states.reset(templates(b, []nostr.Filter{statesFilter(nil)}))
-	s.roots.reset(templates(b, tagged(nil, "e", "E", "q")))
-	s.drain()
+	for f, fs := range [families][]nostr.Filter{
+		Repos: tagged(nil, "a", "A", "q"), States: {statesFilter(nil)}, Roots: tagged(nil, "e", "E", "q"),
+	} {
+		s.families[f] = newFamily(s, Family(f), templates(b, fs))
+	}
+	for f, values := range [families]iter.Seq[Value]{Repos: w.Repos, States: w.States, Roots: w.Roots} {
+		if values == nil {
+			continue
+		}
+		for v := range values {
+			if !s.families[f].add(v) {
+				left[f]++
+			}
+		}
+	}
+	return left
 }
 
-// AddRepos asks for what tags the coordinates.
-func (s *LiveSet) AddRepos(refs []event.Ref) { addAll(s.repos, refs) }
+// Add asks for values. It gives back those that do not fit and are not held; one that is there already fits.
+func (s *LiveSet) Add(f Family, values ...Value) (left []Value) {
+	for _, v := range values {
+		if !s.families[f].add(v) {
+			left = append(left, v)
+		}
+	}
+	return left
+}
 
-// AddStates asks for repository states with the identifiers.
-func (s *LiveSet) AddStates(ids []string) { addAll(s.states, ids) }
+// Remove takes values out; what is not in the set is ignored.
+func (s *LiveSet) Remove(f Family, values ...Value) {
+	freed := false
+	for _, v := range values {
+		freed = s.families[f].remove(v) || freed
+	}
+	if freed {
+		for i := range s.families {
+			s.families[i].freed()
+		}
+	}
+}
 
-// AddRoots asks for what tags the root events.
-func (s *LiveSet) AddRoots(ids []event.ID) { addAll(s.roots, ids) }
+// Has reports whether a value is asked for.
+func (s *LiveSet) Has(f Family, v Value) bool {
+	_, ok := s.families[f].index[v]
+	return ok
+}
 
-// RemoveRepos takes coordinates out; what is not in the set is ignored.
-func (s *LiveSet) RemoveRepos(refs []event.Ref) { removeAll(s, s.repos, refs) }
+// Len is the number of values of a family that are asked for.
+func (s *LiveSet) Len(f Family) int { return len(s.families[f].index) }
 
-// RemoveStates takes identifiers out; what is not in the set is ignored.
-func (s *LiveSet) RemoveStates(ids []string) { removeAll(s, s.states, ids) }
-
-// RemoveRoots takes root ids out; what is not in the set is ignored.
-func (s *LiveSet) RemoveRoots(ids []event.ID) { removeAll(s, s.roots, ids) }
+// Values lists what is asked for, in no particular order. The set must not change meanwhile.
+func (s *LiveSet) Values(f Family) iter.Seq[Value] {
+	return func(yield func(Value) bool) {
+		for i := range s.families[f].chunks {
+			for _, v := range s.families[f].chunks[i].values {
+				if !yield(v) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Changes says what must be sent since the last call of Changes or All: REQs to send, and ids to close. A REQ on an
 // open id replaces it (NIP-01).
-func (s *LiveSet) Changes() (open []Sub, closed []string) { return s.table.changes(false) }
+func (s *LiveSet) Changes() (open []Sub, closed []string) { return s.changes(false) }
 
 // All is every subscription, for a fresh connection; Changes goes on from there.
 func (s *LiveSet) All() []Sub {
-	open, _ := s.table.changes(true)
+	open, _ := s.changes(true)
 	return open
 }
 
 // Filters is the number of live filters.
 func (s *LiveSet) Filters() int { return s.table.filters }
 
-// Packed is the number of live filters that Resize under the same budget would leave, at least: where it is far below
-// Filters, consolidation pays (DESIGN §5).
+// Packed is the number of live filters that the same values under the same budget would need if they were laid out
+// anew, at least: where it is far below Filters, consolidation pays (DESIGN §5).
 func (s *LiveSet) Packed() int {
-	per := s.table.budget.Values
-	families := s.repos.filters + s.states.filters + s.roots.filters
-	return s.table.filters - families + s.repos.packed(per) + s.states.packed(per) + s.roots.packed(per)
-}
-
-// Uncovered counts the values that wait for room.
-func (s *LiveSet) Uncovered() (repos, roots, states int) {
-	return s.repos.waiting.Len(), s.roots.waiting.Len(), s.states.waiting.Len()
-}
-
-// Waiting lists the values that wait for room, in the order added.
-func (s *LiveSet) Waiting() (repos []event.Ref, roots []event.ID, states []string) {
-	return s.repos.uncovered(), s.roots.uncovered(), s.states.uncovered()
-}
-
-func (s *LiveSet) drain() {
-	s.repos.drain()
-	s.states.drain()
-	s.roots.drain()
-}
-
-func addAll[K comparable](f *family[K], values []K) {
-	for _, v := range values {
-		f.add(v)
+	n := s.table.filters
+	for i := range s.families {
+		n += s.families[i].packed() - s.families[i].filters
 	}
+	return n
 }
 
-func removeAll[K comparable](s *LiveSet, f *family[K], values []K) {
-	freed := false
-	for _, v := range values {
-		freed = f.remove(v) || freed
-	}
-	if freed {
-		s.repos.freed()
-		s.states.freed()
-		s.roots.freed()
-		s.drain()
-	}
-}
-
-// templates turns filters with one empty tag list into those of a chunk, in the relay's dialect.
-func templates(b Budget, fs []nostr.Filter) []template {
-	var out []template
-	for _, f := range fs {
-		dialect := []nostr.Filter{f}
-		if b.StateKinds {
-			dialect = WithKinds(f)
+// changes lists what differs from what was sent (all: everything), which then counts as sent.
+func (s *LiveSet) changes(all bool) (open []Sub, closed []string) {
+	for n := range s.table.subs {
+		sub := &s.table.subs[n]
+		switch {
+		case sub.filters > 0 && (sub.dirty || all):
+			open = append(open, s.render(n))
+			sub.sent = true
+		case sub.filters == 0 && sub.sent:
+			closed = append(closed, subID(n))
+			sub.sent = false
 		}
-		for _, d := range dialect {
-			for tag := range d.Tags {
-				out = append(out, template{AsLive(d), tag})
-			}
+		sub.dirty = false
+	}
+	return open, closed
+}
+
+func (s *LiveSet) render(n int) Sub {
+	sub := Sub{ID: subID(n)}
+	for _, p := range s.table.subs[n].parts {
+		switch {
+		case p.family < families:
+			sub.Filters = slices.Concat(sub.Filters, s.families[p.family].render(p.chunk, n))
+		case p.chunk < 2:
+			sub.Filters = append(sub.Filters, s.fixed[p.chunk])
+		default:
+			sub.Wide = append(sub.Wide, s.fixed[p.chunk])
 		}
 	}
-	return out
+	return sub
 }
-
-// fixedPart is a filter that does not depend on values.
-type fixedPart struct{ filter nostr.Filter }
-
-func (p *fixedPart) render(int) []nostr.Filter { return []nostr.Filter{p.filter} }

@@ -1,8 +1,6 @@
 package filters
 
 import (
-	"cmp"
-	"container/list"
 	"math"
 	"slices"
 
@@ -11,6 +9,9 @@ import (
 
 // probes is how many unfull chunks are tried before a new one is made.
 const probes = 8
+
+// rootBytes is what a root adds to a filter: 64 hex digits, quotes and a comma.
+const rootBytes = 64 + len(`"",`)
 
 // template is one live filter of a chunk: everything but the values, which go under tag.
 type template struct {
@@ -24,97 +25,121 @@ func (t template) with(values []string) nostr.Filter {
 	return f
 }
 
-// family holds the values of one kind: repos, roots or states. All chunks of a family have the same templates.
-type family[K comparable] struct {
-	table     *subTable
-	encode    func(K) string
+// templates turns filters with one empty tag list into those of a chunk, in the relay's dialect.
+func templates(b Budget, fs []nostr.Filter) []template {
+	var out []template
+	for _, f := range fs {
+		dialect := []nostr.Filter{f}
+		if b.StateKinds {
+			dialect = WithKinds(f)
+		}
+		for _, d := range dialect {
+			for tag := range d.Tags {
+				out = append(out, template{AsLive(d), tag})
+			}
+		}
+	}
+	return out
+}
+
+// family holds the values of one Family. All its chunks have the same templates.
+//
+// There are many values and few chunks, so a value has no record of its own: it is a number in its chunk's list and an
+// entry in the index, and is looked for in the list when it is removed.
+type family struct {
+	set       *LiveSet
+	kind      Family
 	templates []template
-	overhead  []int // bytes of each template without values
-	smallest  int   // listedBytes of the smallest value there can be
-	slots     map[K]*slot[K]
-	open      []*liveChunk[K] // with room for a value by number
-	waiting   *list.List      // of K, in the order added
-	seq       uint64
-	full      int // smallest encoded value that is known to fit nowhere, until something is removed
-	from      int // subscriptions below have no room for a chunk whose value is at least fromSize
+	overhead  []int            // bytes of each template without values, and of a comma
+	index     map[Value]uint32 // chunk of each value
+	chunks    []liveChunk
+	free      []uint32 // chunks without values, to be used again
+	open      []uint32 // chunks with room for a value by number
+	full      int      // smallest listed value that is known to fit nowhere, until something is removed
+	from      int      // subscriptions below have no room for a chunk whose value is at least fromSize
 	fromSize  int
 	long      int // chunks of a single long value
 	filters   int // of all chunks
 }
 
-// slot is where a value is: in a chunk, or in the queue of those that wait.
-type slot[K comparable] struct {
-	chunk *liveChunk[K]
-	index int
-	queue *list.Element
-	seq   uint64 // order of addition
-}
-
 // liveChunk is values that share filters, one filter per template.
-type liveChunk[K comparable] struct {
-	family *family[K]
-	values []K
-	sizes  []int // bytes of each filter and of a comma
+type liveChunk struct {
+	values []Value
 	at     []int // subscription of each filter
+	bytes  int   // of the values in each filter
 	open   int   // index in family.open, -1 when it is not there
 	long   bool
 }
 
-func newFamily[K comparable](t *subTable, encode func(K) string) *family[K] {
-	return &family[K]{table: t, encode: encode, slots: map[K]*slot[K]{}, waiting: list.New()}
+func newFamily(s *LiveSet, kind Family, templates []template) family {
+	f := family{set: s, kind: kind, templates: templates, index: map[Value]uint32{}}
+	for _, t := range templates {
+		empty := t.with(nil)
+		f.overhead = append(f.overhead, filterBytes(&empty))
+	}
+	f.freed()
+	return f
 }
 
-// listedBytes is what a value adds to a filter. With a comma after each, a list has the comma too many that the filter
+// size is what a value adds to a filter. With a comma after each, a list has the comma too many that the filter
 // needs after it.
-func listedBytes(text string) int { return stringBytes(text) + len(",") }
-
-func (f *family[K]) add(v K) {
-	if f.slots[v] != nil {
-		return
+func (f *family) size(v Value) (size int, long bool) {
+	if f.kind == Roots {
+		return rootBytes, false
 	}
-	f.seq++
-	s := &slot[K]{seq: f.seq}
-	f.slots[v] = s
-	if !f.cover(v, s) {
-		s.queue = f.waiting.PushBack(v)
-	}
+	text := f.set.names(f.kind, v)
+	return stringBytes(text) + len(","), len(text) > sharedValueBytes
 }
 
-// cover finds a place for a value: in an unfull chunk, else in a new chunk, else in any chunk.
-func (f *family[K]) cover(v K, s *slot[K]) bool {
-	text := f.encode(v)
-	size, long := listedBytes(text), len(text) > sharedValueBytes
-	if !long && size >= f.full {
+// add finds a place for a value: in an unfull chunk, else in a new chunk, else in any chunk. It reports whether
+// the value is held.
+func (f *family) add(v Value) bool {
+	if _, ok := f.index[v]; ok {
+		return true
+	}
+	size, long := f.size(v)
+	if long {
+		return f.found(v, size, true)
+	}
+	if size >= f.full {
 		return false
 	}
-	if !long && f.join(v, s, size, probes) {
+	if f.join(v, size, probes) || f.found(v, size, false) || f.join(v, size, len(f.open)) {
 		return true
 	}
-	if f.found(v, s, size, long) {
-		return true
-	}
-	if !long {
-		if f.join(v, s, size, len(f.open)) {
-			return true
-		}
-		f.full = size
-	}
+	f.full = size
 	return false
 }
 
 // join adds to one of the last n unfull chunks.
-func (f *family[K]) join(v K, s *slot[K], size, n int) bool {
+func (f *family) join(v Value, size, n int) bool {
 	for i := len(f.open) - 1; i >= max(0, len(f.open)-n); i-- {
-		if c := f.open[i]; c.takes(size) {
-			c.push(v, s, size)
+		if f.takes(&f.chunks[f.open[i]], size) {
+			f.push(f.open[i], v, size)
 			return true
 		}
 	}
 	return false
 }
 
+// takes reports whether a value of size bytes fits. A subscription may hold several of the chunk's filters.
+func (f *family) takes(c *liveChunk, size int) bool {
+	for _, n := range c.at {
+		need := 0
+		for _, m := range c.at {
+			if m == n {
+				need += size
+			}
+		}
+		if _, bytes := f.set.table.room(n); bytes < need {
+			return false
+		}
+	}
+	return true
+}
+
 // found makes a new chunk for a value.
-func (f *family[K]) found(v K, s *slot[K], size int, long bool) bool {
+func (f *family) found(v Value, size int, long bool) bool {
 	sizes := make([]int, len(f.overhead))
 	for i, n := range f.overhead {
 		sizes[i] = n + size
@@ -123,10 +148,10 @@ func (f *family[K]) found(v K, s *slot[K], size int, long bool) bool {
 	if !long && size >= f.fromSize {
 		start = f.from
 	}
-	at, ok := f.table.place(sizes, start, long)
+	at, ok := f.set.table.place(sizes, start, long)
 	if !long {
 		f.fromSize = size
-		f.from = f.table.budget.Subs
+		f.from = f.set.table.budget.Subs
 	}
 	if !ok {
 		return false
@@ -134,164 +159,114 @@ func (f *family[K]) found(v K, s *slot[K], size int, long bool) bool {
 	if !long {
 		f.from = slices.Min(at)
 	}
-	c := &liveChunk[K]{family: f, at: at, sizes: slices.Clone(f.overhead), open: -1, long: long}
-	f.table.enter(c, at, c.sizes, long)
+	number := f.number()
+	f.chunks[number] = liveChunk{at: at, open: -1, long: long}
+	f.set.table.enter(part{f.kind, number}, at, f.overhead, long)
 	f.filters += len(at)
 	if long {
 		f.long++
 	} else {
-		c.setOpen(true)
+		f.setOpen(number, true)
 	}
-	c.push(v, s, size)
+	f.push(number, v, size)
 	return true
 }
 
-// remove drops a value and reports whether room was freed.
-func (f *family[K]) remove(v K) bool {
-	s := f.slots[v]
-	if s == nil {
-		return false
+// number is that of a chunk to be made.
+func (f *family) number() uint32 {
+	if last := len(f.free) - 1; last >= 0 {
+		number := f.free[last]
+		f.free = f.free[:last]
+		return number
 	}
-	delete(f.slots, v)
-	if s.chunk == nil {
-		f.waiting.Remove(s.queue)
-		return false
-	}
-	s.chunk.drop(s.index, listedBytes(f.encode(v)))
-	return true
+	f.chunks = append(f.chunks, liveChunk{})
+	return uint32(len(f.chunks) - 1)
 }
 
-// freed forgets what is known to be full.
-func (f *family[K]) freed() { f.full, f.from, f.fromSize = math.MaxInt, 0, 0 }
-
-// drain gives room to those that wait, in order.
-func (f *family[K]) drain() {
-	for e := f.waiting.Front(); e != nil && f.full > f.smallest; {
-		next := e.Next()
-		v := e.Value.(K)
-		if s := f.slots[v]; f.cover(v, s) {
-			f.waiting.Remove(e)
-			s.queue = nil
-		}
-		e = next
+func (f *family) push(number uint32, v Value, size int) {
+	c, per := &f.chunks[number], f.set.table.budget.Values
+	if n := len(c.values); n == cap(c.values) {
+		// append would leave room beyond the last value that the chunk may have.
+		c.values = append(make([]Value, 0, min(per, 2*n+2)), c.values...)
 	}
-}
-
-// reset makes every value wait, in the order added.
-func (f *family[K]) reset(templates []template) {
-	f.templates, f.overhead = templates, nil
-	for _, t := range templates {
-		empty := t.with(nil)
-		f.overhead = append(f.overhead, filterBytes(&empty))
-	}
-	f.freed()
-	f.open, f.long, f.filters = nil, 0, 0
-	f.waiting.Init()
-	values := make([]K, 0, len(f.slots))
-	for v := range f.slots {
-		values = append(values, v)
-	}
-	slices.SortFunc(values, func(a, b K) int { return cmp.Compare(f.slots[a].seq, f.slots[b].seq) })
-	for _, v := range values {
-		f.slots[v].chunk = nil
-		f.slots[v].queue = f.waiting.PushBack(v)
-	}
-}
-
-func (f *family[K]) uncovered() []K {
-	out := make([]K, 0, f.waiting.Len())
-	for e := f.waiting.Front(); e != nil; e = e.Next() {
-		out = append(out, e.Value.(K))
-	}
-	return out
-}
-
-// packed is how many filters the covered values would need at least.
-func (f *family[K]) packed(per int) int {
-	short := len(f.slots) - f.waiting.Len() - f.long
-	return len(f.templates) * (f.long + (short+per-1)/per)
-}
-
-// takes reports whether a value of size bytes fits. A subscription may hold several of the chunk's filters.
-func (c *liveChunk[K]) takes(size int) bool {
-	for _, n := range c.at {
-		need := 0
-		for _, m := range c.at {
-			if m == n {
-				need += size
-			}
-		}
-		if _, bytes := c.family.table.room(n); bytes < need {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *liveChunk[K]) push(v K, s *slot[K], size int) {
-	s.chunk, s.index = c, len(c.values)
 	c.values = append(c.values, v)
-	c.grow(size)
-	if len(c.values) >= c.family.table.budget.Values {
-		c.setOpen(false)
+	f.index[v] = number
+	f.grow(c, size)
+	if len(c.values) >= per {
+		f.setOpen(number, false)
 	}
 }
 
-// drop takes the value at index out; the last one takes its place.
-func (c *liveChunk[K]) drop(index, size int) {
+// remove drops a value, whose place the last one of its chunk takes, and reports whether it was there.
+func (f *family) remove(v Value) bool {
+	number, ok := f.index[v]
+	if !ok {
+		return false
+	}
+	delete(f.index, v)
+	c := &f.chunks[number]
 	last := len(c.values) - 1
-	moved := c.values[last]
-	c.values[index] = moved
+	c.values[slices.Index(c.values, v)] = c.values[last]
 	c.values = c.values[:last]
-	if index != last {
-		c.family.slots[moved].index = index
+	size, _ := f.size(v)
+	f.grow(c, -size)
+	if f.setOpen(number, last > 0); last > 0 {
+		return true
 	}
-	c.grow(-size)
-	if last > 0 {
-		c.setOpen(true)
-		return
-	}
-	c.setOpen(false)
-	c.family.table.leave(c, c.at, c.sizes)
-	c.family.filters -= len(c.at)
+	f.set.table.leave(part{f.kind, number}, c.at, f.overhead)
+	f.filters -= len(c.at)
 	if c.long {
-		c.family.long--
+		f.long--
+	}
+	*c = liveChunk{}
+	f.free = append(f.free, number)
+	return true
+}
+
+func (f *family) grow(c *liveChunk, size int) {
+	c.bytes += size
+	for _, n := range c.at {
+		f.set.table.grow(n, size)
 	}
 }
 
-func (c *liveChunk[K]) grow(size int) {
-	for i, n := range c.at {
-		c.sizes[i] += size
-		c.family.table.grow(n, size)
-	}
-}
-
-// setOpen moves the chunk to the end of the family's unfull chunks, or takes it from there.
-func (c *liveChunk[K]) setOpen(open bool) {
-	f := c.family
+// setOpen moves a chunk to the end of the unfull ones, or takes it from there.
+func (f *family) setOpen(number uint32, open bool) {
+	c := &f.chunks[number]
 	if open == (c.open >= 0) {
 		return
 	}
 	if open {
 		c.open = len(f.open)
-		f.open = append(f.open, c)
+		f.open = append(f.open, number)
 		return
 	}
 	last := f.open[len(f.open)-1]
-	f.open[c.open], last.open = last, c.open
+	f.open[c.open], f.chunks[last].open = last, c.open
 	f.open = f.open[:len(f.open)-1]
 	c.open = -1
 }
 
-func (c *liveChunk[K]) render(sub int) []nostr.Filter {
+// freed forgets what is known to be full.
+func (f *family) freed() { f.full, f.from, f.fromSize = math.MaxInt, 0, 0 }
+
+// packed is how many filters the values would need at least.
+func (f *family) packed() int {
+	per := f.set.table.budget.Values
+	return len(f.templates) * (f.long + (len(f.index)-f.long+per-1)/per)
+}
+
+// render gives those filters of a chunk that are in subscription number sub.
+func (f *family) render(number uint32, sub int) []nostr.Filter {
+	c := &f.chunks[number]
 	values := make([]string, len(c.values))
 	for i, v := range c.values {
-		values[i] = c.family.encode(v)
+		values[i] = f.set.names(f.kind, v)
 	}
 	var out []nostr.Filter
 	for i, n := range c.at {
 		if n == sub {
-			out = append(out, c.family.templates[i].with(values))
+			out = append(out, f.templates[i].with(values))
 		}
 	}
 	return out

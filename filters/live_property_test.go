@@ -12,18 +12,21 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ngit-sync/ngit-sync/filters"
-	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 // liveModel says what a LiveSet should hold and what a relay that was sent its changes has open.
 type liveModel struct {
 	set    *filters.LiveSet
 	budget filters.Budget
-	wanted map[string]map[string]bool // by first tag name
+	names  names
+	held   [3]map[filters.Value]bool // by family
 	relay  map[string]filters.Sub
 }
 
-// Whatever is added, removed and resized: limits hold, every value is asked once or waits because it fits nowhere.
+// tagOf is the first tag name that a family is asked for by.
+var tagOf = [3]string{filters.Repos: "a", filters.States: "d", filters.Roots: "e"}
+
+// Whatever is added, removed and laid out anew: limits hold, every value is asked once or given back because it fits nowhere.
 func TestLiveSetProperty(t *testing.T) {
 	budgets := rapid.Custom(func(t *rapid.T) filters.Budget {
 		return filters.Budget{
@@ -32,55 +35,39 @@ func TestLiveSetProperty(t *testing.T) {
 			StateKinds: rapid.Bool().Draw(t, "kinds"), Wide: rapid.Bool().Draw(t, "wide"),
 		}
 	})
-	texts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
-		n := rapid.SampledFrom([]int{0, 1, 3, 40, 180, 300}).Draw(t, "len")
-		return strconv.Itoa(rapid.IntRange(0, 9).Draw(t, "n")) + strings.Repeat(rapid.SampledFrom([]string{"x", `"`}).Draw(t, "c"), n)
-	}), 1, 12)
-	numbers := rapid.SliceOfN(rapid.IntRange(0, 60), 1, 30)
+	families := rapid.SampledFrom([]filters.Family{filters.Repos, filters.States, filters.Roots})
+	values := rapid.SliceOfN(rapid.Uint32Range(0, 59), 1, 30)
+	var n names
+	for i := range 60 {
+		text := strconv.Itoa(i) + strings.Repeat([]string{"x", `"`}[i/6%2], []int{0, 1, 3, 40, 180, 300}[i%6])
+		n.repos, n.states = append(n.repos, repo(1, text)), append(n.states, text)
+	}
 
 	rapid.Check(t, func(t *rapid.T) {
-		m := &liveModel{budget: budgets.Draw(t, "budget"), relay: map[string]filters.Sub{}}
-		m.set = filters.NewLiveSet(m.budget)
-		m.wanted = map[string]map[string]bool{"a": {}, "d": {}, "e": {}}
-		roots := func(do func([]event.ID), want bool) func(*rapid.T) {
-			return func(t *rapid.T) {
-				var list []event.ID
-				for _, n := range numbers.Draw(t, "roots") {
-					list = append(list, numberedID(n))
-					m.want("e", numberedID(n).String(), want)
-				}
-				do(list)
+		m := &liveModel{names: n, relay: map[string]filters.Sub{}}
+		m.set = filters.NewLiveSet(n.text)
+		m.forget()
+		draw := func(t *rapid.T) (out []filters.Value) {
+			for _, v := range values.Draw(t, "values") {
+				out = append(out, filters.Value(v))
 			}
-		}
-		states := func(do func([]string), want bool) func(*rapid.T) {
-			return func(t *rapid.T) {
-				list := texts.Draw(t, "states")
-				for _, v := range list {
-					m.want("d", v, want)
-				}
-				do(list)
-			}
-		}
-		repos := func(do func([]event.Ref), want bool) func(*rapid.T) {
-			return func(t *rapid.T) {
-				var list []event.Ref
-				for _, v := range texts.Draw(t, "repos") {
-					list = append(list, repo(1, v))
-					m.want("a", repo(1, v).String(), want)
-				}
-				do(list)
-			}
+			return out
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"add roots":     roots(func(v []event.ID) { m.set.AddRoots(v) }, true),
-			"remove roots":  roots(func(v []event.ID) { m.set.RemoveRoots(v) }, false),
-			"add states":    states(func(v []string) { m.set.AddStates(v) }, true),
-			"remove states": states(func(v []string) { m.set.RemoveStates(v) }, false),
-			"add repos":     repos(func(v []event.Ref) { m.set.AddRepos(v) }, true),
-			"remove repos":  repos(func(v []event.Ref) { m.set.RemoveRepos(v) }, false),
-			"resize": func(t *rapid.T) {
+			"lay": func(t *rapid.T) {
 				m.budget = budgets.Draw(t, "budget")
-				m.set.Resize(m.budget)
+				m.lay(t, draw(t), draw(t), draw(t))
+			},
+			"add": func(t *rapid.T) {
+				f, list := families.Draw(t, "family"), draw(t)
+				m.add(t, f, list, m.set.Add(f, list...))
+			},
+			"remove": func(t *rapid.T) {
+				f, list := families.Draw(t, "family"), draw(t)
+				m.set.Remove(f, list...)
+				for _, v := range list {
+					delete(m.held[f], v)
+				}
 			},
 			"changes": func(t *rapid.T) { m.sync(t) },
 			"":        m.check,
@@ -91,10 +78,56 @@ func TestLiveSetProperty(t *testing.T) {
 	})
 }
 
-func (m *liveModel) want(family, value string, want bool) {
-	delete(m.wanted[family], value)
-	if want {
-		m.wanted[family][value] = true
+func (m *liveModel) forget() {
+	for f := range m.held {
+		m.held[f] = map[filters.Value]bool{}
+	}
+}
+
+// lay takes what the set says that it holds for what fits, if the counts agree with it.
+func (m *liveModel) lay(t *rapid.T, repos, states, roots []filters.Value) {
+	m.forget()
+	want := [3][]filters.Value{repos, states, roots}
+	for f := range want {
+		slices.Sort(want[f])
+		want[f] = slices.Compact(want[f])
+	}
+	lists := filters.Wants{Repos: slices.Values(want[0]), States: slices.Values(want[1]), Roots: slices.Values(want[2])}
+	left := m.set.Lay(m.budget, lists)
+	for f, list := range want {
+		for _, v := range list {
+			if m.set.Has(filters.Family(f), v) {
+				m.held[f][v] = true
+			}
+		}
+		require.Equal(t, len(list)-len(m.held[f]), left[f])
+	}
+	m.sync(t)
+	again := filters.NewLiveSet(m.names.text)
+	again.Lay(m.budget, lists)
+	require.Equal(t, subs(again.All()), m.relay, "the same input gives the same layout")
+	for f, list := range want {
+		m.checkLeft(t, filters.Family(f), list)
+	}
+	m.set.Lay(m.budget, lists) // the changes of this one are left to the next step
+}
+
+func (m *liveModel) add(t *rapid.T, f filters.Family, list, left []filters.Value) {
+	for _, v := range list {
+		if !slices.Contains(left, v) {
+			m.held[f][v] = true
+		}
+	}
+	m.sync(t)
+	m.checkLeft(t, f, left)
+}
+
+// checkLeft looks for room that a value could have used which was given back.
+func (m *liveModel) checkLeft(t *rapid.T, f filters.Family, left []filters.Value) {
+	for _, v := range left {
+		if !m.held[f][v] {
+			require.False(t, m.fits(f, m.names.text(f, v)), "%d was given back, but there is room", v)
+		}
 	}
 }
 
@@ -119,12 +152,13 @@ func (m *liveModel) check(t *rapid.T) {
 	covered := map[string]map[string]int{"a": {}, "d": {}, "e": {}}
 	total := 0
 	for id, sub := range m.relay {
-		total += len(sub.Filters)
-		require.NotEmpty(t, sub.Filters)
-		require.LessOrEqual(t, len(sub.Filters), m.budget.FiltersPerREQ)
-		require.LessOrEqual(t, filters.MessageBytes(id, sub.Filters), filters.Usable(m.budget.MessageBytes))
+		total += len(sub.All())
+		require.NotEmpty(t, sub.All())
+		require.LessOrEqual(t, len(sub.All()), m.budget.FiltersPerREQ)
+		require.LessOrEqual(t, filters.MessageBytes(id, sub.All()), filters.Usable(m.budget.MessageBytes))
+		checkWide(t, sub, m.budget)
 		if slices.ContainsFunc(sub.Filters, hasLongValue) {
-			require.False(t, slices.ContainsFunc(sub.Filters, func(f nostr.Filter) bool { return !hasLongValue(f) }))
+			require.False(t, slices.ContainsFunc(sub.All(), func(f nostr.Filter) bool { return !hasLongValue(f) }))
 		}
 		for _, f := range sub.Filters {
 			checkLive(t, f, m.budget)
@@ -139,7 +173,21 @@ func (m *liveModel) check(t *rapid.T) {
 	}
 	require.Equal(t, total, m.set.Filters())
 	require.LessOrEqual(t, m.set.Packed(), m.set.Filters())
-	m.checkWaiting(t, covered)
+	for f, held := range m.held {
+		require.Len(t, covered[tagOf[f]], len(held))
+		require.Equal(t, slices.Sorted(maps.Keys(held)), in(m.set, filters.Family(f)))
+		require.Equal(t, len(held), m.set.Len(filters.Family(f)))
+		for v := range held {
+			require.Equal(t, 1, covered[tagOf[f]][m.names.text(filters.Family(f), v)])
+		}
+	}
+}
+
+func checkWide(t *rapid.T, sub filters.Sub, b filters.Budget) {
+	require.True(t, b.Wide || len(sub.Wide) == 0)
+	for _, f := range sub.Wide {
+		require.True(t, slices.ContainsFunc(filters.Wide(), func(w nostr.Filter) bool { return nostr.FilterEqual(filters.AsLive(w), f) }))
+	}
 }
 
 func checkLive(t *rapid.T, f nostr.Filter, b filters.Budget) {
@@ -165,35 +213,10 @@ func hasLongValue(f nostr.Filter) bool {
 	return slices.ContainsFunc(slices.Concat(slices.Collect(maps.Values(f.Tags))...), func(v string) bool { return len(v) > 255 })
 }
 
-// checkWaiting compares with the wanted values and looks for room that a waiting value could have used.
-func (m *liveModel) checkWaiting(t *rapid.T, covered map[string]map[string]int) {
-	repos, roots, states := m.set.Waiting()
-	require.Equal(t, [3]int{len(repos), len(roots), len(states)}, uncovered(m.set))
-	waiting := map[string][]string{"d": states}
-	for _, ref := range repos {
-		waiting["a"] = append(waiting["a"], ref.String())
-	}
-	for _, id := range roots {
-		waiting["e"] = append(waiting["e"], id.String())
-	}
-	for family, wanted := range m.wanted {
-		for v := range wanted {
-			n := covered[family][v]
-			if slices.Contains(waiting[family], v) {
-				require.Zero(t, n)
-				require.False(t, m.fits(family, v), "%s waits, but there is room", v)
-			} else {
-				require.Equal(t, 1, n, v)
-			}
-		}
-		require.Len(t, wanted, len(covered[family])+len(waiting[family]))
-	}
-}
-
 // fits reports whether a chunk or a subscription could take a short value, where a chunk is never spread.
-func (m *liveModel) fits(family, value string) bool {
-	width := map[string]int{"a": 3, "d": 1, "e": 3}[family]
-	if m.budget.StateKinds && family != "d" {
+func (m *liveModel) fits(f filters.Family, value string) bool {
+	width := [3]int{3, 1, 3}[f]
+	if m.budget.StateKinds && f != filters.States {
 		width *= 2
 	}
 	if len(value) > 255 || m.budget.FiltersPerREQ < width {
@@ -205,13 +228,13 @@ func (m *liveModel) fits(family, value string) bool {
 		if slices.ContainsFunc(sub.Filters, hasLongValue) {
 			continue
 		}
-		room := filters.Usable(m.budget.MessageBytes) - filters.MessageBytes("l"+strconv.Itoa(n), sub.Filters)
-		for _, f := range sub.Filters {
-			if list := f.Tags[family]; list != nil && len(list) < m.budget.Values && room >= width*one {
+		room := filters.Usable(m.budget.MessageBytes) - filters.MessageBytes("l"+strconv.Itoa(n), sub.All())
+		for _, asked := range sub.Filters {
+			if list := asked.Tags[tagOf[f]]; list != nil && len(list) < m.budget.Values && room >= width*one {
 				return true
 			}
 		}
-		if len(sub.Filters)+width <= m.budget.FiltersPerREQ && room >= width*(one+len(`{"limit":0,"#a":[]},`)+120) {
+		if len(sub.All())+width <= m.budget.FiltersPerREQ && room >= width*(one+len(`{"limit":0,"#a":[]},`)+120) {
 			return true
 		}
 	}

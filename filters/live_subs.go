@@ -1,24 +1,21 @@
 package filters
 
-import (
-	"strconv"
-
-	"github.com/nbd-wtf/go-nostr"
-)
+import "strconv"
 
 // liveSub is one subscription of a LiveSet. Its bytes are those of the REQ as sent.
 type liveSub struct {
-	parts   []livePart
+	parts   []part
 	filters int
 	bytes   int
 	dirty   bool // differs from what was sent
 	sent    bool
 }
 
-// livePart is something that has filters in subscriptions.
-type livePart interface {
-	// render gives those of its filters that are in subscription number sub.
-	render(sub int) []nostr.Filter
+// part is something that has filters in subscriptions: a chunk of a family or, where the family is families, one of the
+// fixed filters.
+type part struct {
+	family Family
+	chunk  uint32
 }
 
 // subTable keeps the subscriptions of a LiveSet within the budget.
@@ -35,12 +32,11 @@ func subID(n int) string { return "l" + strconv.Itoa(n) }
 func emptyBytes(n int) int { return reqEnvelope + len(subID(n)) - 1 }
 
 func (t *subTable) room(n int) (filters, bytes int) {
-	s := &t.subs[n]
-	used := s.bytes
-	if s.filters == 0 {
-		used = emptyBytes(n)
+	if n == len(t.subs) || t.subs[n].filters == 0 {
+		return t.budget.FiltersPerREQ, Usable(t.budget.MessageBytes) - emptyBytes(n)
 	}
-	return t.budget.FiltersPerREQ - s.filters, Usable(t.budget.MessageBytes) - used
+	s := &t.subs[n]
+	return t.budget.FiltersPerREQ - s.filters, Usable(t.budget.MessageBytes) - s.bytes
 }
 
 // place finds subscriptions for filters of the given sizes, from number start on: one for all of them, unless a
@@ -86,13 +82,15 @@ func (t *subTable) find(filters, bytes, start int, long bool) (int, bool) {
 		return t.long, f >= filters && b >= bytes
 	}
 	for n := start; n < t.budget.Subs; n++ {
+		f, b := t.room(n)
+		fits := f >= filters && b >= bytes
 		if n == len(t.subs) {
+			if !fits {
+				break // nor into those after it: their ids are no shorter
+			}
 			t.subs = append(t.subs, liveSub{})
 		}
-		if n == t.long || (long && t.subs[n].filters > 0) {
-			continue
-		}
-		if f, b := t.room(n); f >= filters && b >= bytes {
+		if fits && n != t.long && (!long || t.subs[n].filters == 0) {
 			return n, true
 		}
 	}
@@ -117,7 +115,7 @@ func (t *subTable) grow(n, bytes int) {
 }
 
 // enter puts a part's filters where place found room.
-func (t *subTable) enter(p livePart, at, sizes []int, long bool) {
+func (t *subTable) enter(p part, at, sizes []int, long bool) {
 	for i, n := range at {
 		t.charge(n, 1, sizes[i])
 		s := &t.subs[n]
@@ -132,7 +130,7 @@ func (t *subTable) enter(p livePart, at, sizes []int, long bool) {
 }
 
 // leave takes a part's filters out.
-func (t *subTable) leave(p livePart, at, sizes []int) {
+func (t *subTable) leave(p part, at, sizes []int) {
 	for i, n := range at {
 		t.charge(n, -1, -sizes[i])
 		s := &t.subs[n]
@@ -147,31 +145,6 @@ func (t *subTable) leave(p livePart, at, sizes []int) {
 			t.long = -1
 		}
 	}
-}
-
-func (t *subTable) render(n int) Sub {
-	sub := Sub{ID: subID(n), Filters: make([]nostr.Filter, 0, t.subs[n].filters)}
-	for _, p := range t.subs[n].parts {
-		sub.Filters = append(sub.Filters, p.render(n)...)
-	}
-	return sub
-}
-
-// changes lists what differs from what was sent (all: everything), which then counts as sent.
-func (t *subTable) changes(all bool) (open []Sub, closed []string) {
-	for n := range t.subs {
-		s := &t.subs[n]
-		switch {
-		case s.filters > 0 && (s.dirty || all):
-			open = append(open, t.render(n))
-			s.sent = true
-		case s.filters == 0 && s.sent:
-			closed = append(closed, subID(n))
-			s.sent = false
-		}
-		s.dirty = false
-	}
-	return open, closed
 }
 
 // reset empties the table under a new budget and remembers what was sent. Subscriptions above the budget stay in

@@ -2,6 +2,8 @@ package filters_test
 
 import (
 	"fmt"
+	"iter"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -15,13 +17,66 @@ import (
 // assumed is what live may use of a relay that states nothing: a quarter of 8 subscriptions stays free.
 var assumed = filters.Budget{Subs: 6, FiltersPerREQ: 10, MessageBytes: 60_000, Values: 100}
 
+// names says what the numbers stand for: roots are numberedID, repos and states what the test lists.
+type names struct {
+	repos  []event.Ref
+	states []string
+}
+
+func (n names) text(f filters.Family, v filters.Value) string {
+	switch f {
+	case filters.Repos:
+		return n.repos[v].String()
+	case filters.States:
+		return n.states[v]
+	case filters.Roots:
+		return numberedID(int(v)).String()
+	}
+	panic("no such family")
+}
+
+var some = names{repos: []event.Ref{repo(1, "a"), repo(2, "b")}, states: []string{"a"}}
+
+// laid gives a set under a budget.
+func laid(b filters.Budget, n names) *filters.LiveSet {
+	s := filters.NewLiveSet(n.text)
+	s.Lay(b, filters.Wants{})
+	return s
+}
+
+// span lists the values from one number to before another.
+func span(from, to int) (out []filters.Value) {
+	for i := from; i < to; i++ {
+		out = append(out, filters.Value(i))
+	}
+	return out
+}
+
+func in(s *filters.LiveSet, f filters.Family) []filters.Value { return slices.Sorted(s.Values(f)) }
+
+func TestLiveSetAsksNothingBeforeItHasRoom(t *testing.T) {
+	s := filters.NewLiveSet(some.text)
+	require.Empty(t, s.All())
+	require.Equal(t, span(0, 2), s.Add(filters.Roots, 0, 1))
+	require.Equal(t, [3]int{2, 1, 5}, s.Lay(filters.Budget{}, wants(2, 1, 5)))
+	require.Empty(t, s.All())
+	require.Zero(t, s.Len(filters.Roots))
+}
+
+// wants are the first of each family.
+func wants(repos, states, roots int) filters.Wants {
+	first := func(n int) iter.Seq[filters.Value] { return slices.Values(span(0, n)) }
+	return filters.Wants{Repos: first(repos), States: first(states), Roots: first(roots)}
+}
+
 func TestLiveSetStartsWithAnnouncementsAndDeletions(t *testing.T) {
-	s := filters.NewLiveSet(assumed)
+	s := laid(assumed, some)
 	open, closed := s.Changes()
 	require.Empty(t, closed)
 	require.Len(t, open, 1)
 	require.Equal(t, "l0", open[0].ID)
 	require.Len(t, open[0].Filters, 2)
+	require.Empty(t, open[0].Wide)
 	require.JSONEq(t, `{"kinds":[30617],"limit":0}`, open[0].Filters[0].String())
 	require.Equal(t, []int{5}, open[0].Filters[1].Kinds)
 	require.Equal(t, 2, s.Filters())
@@ -32,26 +87,22 @@ func TestLiveSetStartsWithAnnouncementsAndDeletions(t *testing.T) {
 }
 
 func TestLiveSetAddingOneRootSendsOneREQ(t *testing.T) {
-	s := filters.NewLiveSet(assumed)
-	s.AddRoots(ids(0, 450))
-	s.AddRepos([]event.Ref{repo(1, "a")})
-	s.AddStates([]string{"a"})
+	s := laid(assumed, some)
+	require.Zero(t, s.Lay(assumed, wants(1, 1, 450)))
 	s.Changes()
-	s.AddRoots(ids(450, 451))
+	require.Empty(t, s.Add(filters.Roots, 450))
 	open, closed := s.Changes()
 	require.Empty(t, closed)
 	require.Len(t, open, 1)
 	require.Contains(t, open[0].Filters[len(open[0].Filters)-3].Tags["e"], numberedID(450).String())
-	s.AddRoots(ids(0, 451))
+	require.Empty(t, s.Add(filters.Roots, span(0, 451)...))
 	open, _ = s.Changes()
 	require.Empty(t, open, "what is there already is not added again")
 }
 
 func TestLiveSetOfAChunk(t *testing.T) {
-	s := filters.NewLiveSet(assumed)
-	s.AddRepos([]event.Ref{repo(1, "a")})
-	s.AddStates([]string{"a"})
-	s.AddRoots(ids(0, 1))
+	s := laid(assumed, some)
+	s.Lay(assumed, wants(1, 1, 1))
 	open, _ := s.Changes()
 	require.Len(t, open, 1)
 	coord, root := repo(1, "a").String(), numberedID(0).String()
@@ -64,12 +115,28 @@ func TestLiveSetOfAChunk(t *testing.T) {
 	}
 }
 
+func TestLiveSetFamiliesHaveTheirOwnNumbers(t *testing.T) {
+	s := laid(assumed, some)
+	s.Add(filters.Roots, 0, 1, 2)
+	s.Add(filters.States, 0)
+	require.True(t, s.Has(filters.States, 0))
+	require.False(t, s.Has(filters.Repos, 0))
+	require.False(t, s.Has(filters.States, 1))
+	s.Remove(filters.Repos, 0)
+	s.Remove(filters.Roots, 1)
+	require.Equal(t, [3]int{0, 1, 2}, [3]int{s.Len(filters.Repos), s.Len(filters.States), s.Len(filters.Roots)})
+	require.Equal(t, []filters.Value{0, 2}, in(s, filters.Roots))
+	for range s.Values(filters.Roots) {
+		break // a reader may stop
+	}
+}
+
 func TestLiveSetRemovalLeavesOthersWhereTheyAre(t *testing.T) {
-	s := filters.NewLiveSet(assumed)
-	s.AddRoots(ids(0, 500))
+	s := laid(assumed, some)
+	s.Add(filters.Roots, span(0, 500)...)
 	before := subs(s.All())
-	s.RemoveRoots(ids(250, 251))
-	s.RemoveRoots(ids(900, 901))
+	s.Remove(filters.Roots, 250)
+	s.Remove(filters.Roots, 900)
 	open, closed := s.Changes()
 	require.Empty(t, closed)
 	require.Len(t, open, 1)
@@ -78,72 +145,59 @@ func TestLiveSetRemovalLeavesOthersWhereTheyAre(t *testing.T) {
 			require.Equal(t, before[id], sub)
 		}
 	}
-	s.AddRoots(ids(900, 901))
+	s.Add(filters.Roots, 900)
 	again, _ := s.Changes()
 	require.Len(t, again, 1)
 	require.Equal(t, open[0].ID, again[0].ID, "freed space is used again")
 }
 
 func TestLiveSetClosesWhatIsEmpty(t *testing.T) {
-	s := filters.NewLiveSet(assumed)
-	s.AddRoots(ids(0, 300))
+	s := laid(assumed, some)
+	s.Add(filters.Roots, span(0, 300)...)
 	open, _ := s.Changes()
 	require.Len(t, open, 2)
-	s.RemoveRoots(ids(200, 300))
+	s.Remove(filters.Roots, span(200, 300)...)
 	open, closed := s.Changes()
 	require.Empty(t, open)
 	require.Equal(t, []string{"l1"}, closed)
-	s.AddRoots(ids(200, 300))
+	s.Add(filters.Roots, span(200, 300)...)
 	open, closed = s.Changes()
 	require.Empty(t, closed)
 	require.Equal(t, "l1", open[0].ID)
 }
 
-func TestLiveSetWhatDoesNotFitWaits(t *testing.T) {
-	s := filters.NewLiveSet(filters.Budget{Subs: 1, FiltersPerREQ: 8, MessageBytes: 60_000, Values: 10})
-	s.AddRoots(ids(0, 20))
-	s.AddRoots(ids(20, 25))
-	s.AddRepos([]event.Ref{repo(1, "a"), repo(2, "b")})
-	require.Equal(t, [3]int{2, 5, 0}, uncovered(s))
+func TestLiveSetGivesBackWhatDoesNotFit(t *testing.T) {
+	s := laid(filters.Budget{Subs: 1, FiltersPerREQ: 8, MessageBytes: 60_000, Values: 10}, some)
+	require.Equal(t, span(20, 25), s.Add(filters.Roots, span(0, 25)...))
+	require.Equal(t, span(0, 2), s.Add(filters.Repos, 0, 1))
+	require.Empty(t, s.Add(filters.Roots, 7), "it is there already")
+	require.Equal(t, span(0, 20), in(s, filters.Roots), "what was given back is not held")
 
-	s.RemoveRoots(ids(3, 4))
-	require.Equal(t, ids(21, 25), second(s.Waiting()), "the first that waits takes the place")
-	s.RemoveRoots(ids(0, 10))
-	require.Equal(t, [3]int{2, 0, 0}, uncovered(s), "a place in a chunk of roots is of no use to a repo")
-	s.RemoveRoots(ids(10, 25))
-	require.Zero(t, uncovered(s))
-	require.Len(t, s.All()[0].Filters, 2+3)
+	s.Remove(filters.Roots, 21)
+	require.Equal(t, span(21, 22), s.Add(filters.Roots, 21), "it took no room")
+	s.Remove(filters.Roots, 3)
+	require.Equal(t, span(22, 23), s.Add(filters.Roots, 21, 22), "there was one place")
+	s.Remove(filters.Roots, append(span(0, 10), 21)...)
+	require.Empty(t, s.Add(filters.Repos, 0, 1), "an empty chunk makes room for another family")
+	require.Len(t, s.All()[0].Filters, 2+3+3)
 }
 
-func second(_ []event.Ref, roots []event.ID, _ []string) []event.ID { return roots }
-
-func TestLiveSetReposGoBeforeRoots(t *testing.T) {
-	small := filters.Budget{Subs: 1, FiltersPerREQ: 6, MessageBytes: 60_000, Values: 2}
-	s := filters.NewLiveSet(small)
-	s.AddRoots(ids(0, 5))
-	s.AddRepos([]event.Ref{repo(1, "a")})
-	s.AddStates([]string{"a"})
-	require.Equal(t, [3]int{1, 3, 0}, uncovered(s))
-	s.RemoveRoots(ids(0, 1))
-	require.Equal(t, [3]int{1, 2, 0}, uncovered(s), "the chunk of roots is in use")
-	s.RemoveRoots(ids(1, 3))
-	require.Equal(t, [3]int{0, 2, 0}, uncovered(s))
-
-	s = filters.NewLiveSet(small)
-	s.AddRoots(ids(0, 2))
-	s.AddRepos([]event.Ref{repo(1, "a")})
-	s.Resize(small)
-	require.Equal(t, [3]int{0, 2, 0}, uncovered(s))
-}
-
-func uncovered(s *filters.LiveSet) [3]int {
-	repos, roots, states := s.Uncovered()
-	return [3]int{repos, roots, states}
+func TestLiveSetReposGoBeforeStatesBeforeRoots(t *testing.T) {
+	b := filters.Budget{Subs: 1, FiltersPerREQ: 6, MessageBytes: 60_000, Values: 2}
+	s := laid(b, some)
+	require.Equal(t, [3]int{0, 0, 5}, s.Lay(b, wants(1, 1, 5)))
+	b.FiltersPerREQ = 5
+	require.Equal(t, [3]int{0, 1, 5}, s.Lay(b, wants(1, 1, 5)))
+	b.FiltersPerREQ = 9
+	require.Equal(t, [3]int{0, 0, 3}, s.Lay(b, wants(1, 1, 5)))
+	require.Equal(t, span(0, 2), in(s, filters.Roots), "in the order given")
+	require.Zero(t, s.Lay(b, filters.Wants{}))
+	require.Equal(t, 2, s.Filters(), "what was wanted before is forgotten")
 }
 
 func TestLiveSetBytesDecide(t *testing.T) {
-	s := filters.NewLiveSet(filters.Budget{Subs: 3, FiltersPerREQ: 100, MessageBytes: 10_000, Values: 100})
-	s.AddRoots(ids(0, 100))
+	s := laid(filters.Budget{Subs: 3, FiltersPerREQ: 100, MessageBytes: 10_000, Values: 100}, some)
+	require.Empty(t, s.Add(filters.Roots, span(0, 100)...))
 	for _, sub := range s.All() {
 		require.LessOrEqual(t, filters.MessageBytes(sub.ID, sub.Filters), 9000)
 		require.Greater(t, filters.MessageBytes(sub.ID, sub.Filters), 9000-3*67)
@@ -151,13 +205,15 @@ func TestLiveSetBytesDecide(t *testing.T) {
 			break
 		}
 	}
-	require.Zero(t, uncovered(s))
 }
 
 func TestLiveSetLongCoordinatesStayInOneSubscription(t *testing.T) {
-	long := func(n byte) event.Ref { return repo(n, strings.Repeat("d", 200)) }
-	s := filters.NewLiveSet(assumed)
-	s.AddRepos([]event.Ref{long(1), repo(9, "a"), long(2), long(3), long(4), repo(8, "b")})
+	n := names{repos: []event.Ref{repo(9, "a"), repo(8, "b")}}
+	for i := range byte(4) {
+		n.repos = append(n.repos, repo(i, strings.Repeat("d", 200)))
+	}
+	s := laid(assumed, n)
+	require.Equal(t, span(5, 6), s.Add(filters.Repos, 2, 0, 3, 4, 5, 1))
 	all := subs(s.All())
 	require.Len(t, all, 2)
 	require.Len(t, all["l1"].Filters, 9)
@@ -166,85 +222,118 @@ func TestLiveSetLongCoordinatesStayInOneSubscription(t *testing.T) {
 			require.Len(t, values, 1)
 		}
 	}
-	waiting, _, _ := s.Waiting()
-	require.Equal(t, []event.Ref{long(4)}, waiting)
-	s.RemoveRepos([]event.Ref{long(2)})
-	require.Zero(t, uncovered(s))
-	s.RemoveRepos([]event.Ref{long(1), long(3), long(4)})
+	s.Remove(filters.Repos, 3)
+	require.Empty(t, s.Add(filters.Repos, 5))
+	s.Remove(filters.Repos, 2, 4, 5)
 	_, closed := s.Changes()
 	require.Equal(t, []string{"l1"}, closed)
 }
 
 // Chunks that are full by bytes but not by number must not hide one that has room.
 func TestLiveSetFindsTheLastRoom(t *testing.T) {
-	s := filters.NewLiveSet(filters.Budget{Subs: 12, FiltersPerREQ: 2, MessageBytes: 300})
-	state := func(i, n int) string { return fmt.Sprintf("%02d", i) + strings.Repeat("x", n-2) }
-	s.AddStates([]string{state(0, 170)})
-	for i := range 10 {
-		s.AddStates([]string{state(1+i, 215)})
+	var n names
+	state := func(size int) filters.Value {
+		n.states = append(n.states, fmt.Sprintf("%02d", len(n.states))+strings.Repeat("x", size-2))
+		return filters.Value(len(n.states) - 1)
 	}
-	s.AddStates([]string{state(20, 40)})
-	require.Zero(t, uncovered(s))
-	s.AddStates([]string{state(21, 40)})
-	require.Equal(t, 1, uncovered(s)[2])
+	list := []filters.Value{state(170)}
+	for range 10 {
+		list = append(list, state(215))
+	}
+	list = append(list, state(40))
+	last := state(40)
+	s := laid(filters.Budget{Subs: 12, FiltersPerREQ: 2, MessageBytes: 300}, n)
+	require.Empty(t, s.Add(filters.States, list...))
+	require.Len(t, s.Add(filters.States, last), 1)
 }
 
 func TestLiveSetTakesTheLongOnesSubscriptionBack(t *testing.T) {
-	long := []event.Ref{repo(1, strings.Repeat("d", 200))}
-	s := filters.NewLiveSet(filters.Budget{Subs: 2, FiltersPerREQ: 5, MessageBytes: 60_000})
-	s.AddRepos(long)
-	s.AddRoots(ids(0, 101))
-	require.Equal(t, [3]int{0, 1, 0}, uncovered(s))
-	s.RemoveRepos(long)
-	require.Zero(t, uncovered(s))
+	s := laid(filters.Budget{Subs: 2, FiltersPerREQ: 5, MessageBytes: 60_000}, names{repos: []event.Ref{repo(1, strings.Repeat("d", 200))}})
+	require.Empty(t, s.Add(filters.Repos, 0))
+	require.Len(t, s.Add(filters.Roots, span(0, 101)...), 1)
+	s.Remove(filters.Repos, 0)
+	require.Empty(t, s.Add(filters.Roots, span(0, 101)...))
 }
 
-func TestLiveSetResize(t *testing.T) {
-	s := filters.NewLiveSet(assumed)
-	s.AddRoots(ids(0, 1000))
+func TestLiveSetLaysOutAnew(t *testing.T) {
+	s := laid(assumed, some)
+	require.Zero(t, s.Lay(assumed, wants(0, 0, 1000)))
 	before := s.All()
 	require.Len(t, before, 4)
 	small := assumed
 	small.Subs = 2
-	s.Resize(small)
+	require.Equal(t, [3]int{0, 0, 533}, s.Lay(small, wants(0, 0, 1000)), "of 67 bytes, three times, there is room for 467")
 	open, closed := s.Changes()
 	require.Len(t, open, 2)
 	require.Equal(t, []string{"l2", "l3"}, closed)
-	require.Positive(t, uncovered(s)[1])
-	require.Contains(t, open[0].Filters[2].Tags["e"], numberedID(0).String(), "those added first are in front")
+	require.Contains(t, open[0].Filters[2].Tags["e"], numberedID(0).String(), "those given first are in front")
 
-	s.Resize(filters.Budget{Subs: 1, FiltersPerREQ: 10, MessageBytes: 60_000})
-	s.Resize(assumed)
+	s.Lay(filters.Budget{Subs: 1, FiltersPerREQ: 10, MessageBytes: 60_000}, wants(0, 0, 1000))
+	s.Lay(assumed, wants(0, 0, 1000))
 	open, closed = s.Changes()
 	require.Len(t, open, 4)
 	require.Empty(t, closed, "an id is never both opened and closed")
 	require.Equal(t, before, open)
 }
 
+func TestLiveSetClosesEverythingWhenItHasNoRoomAnyMore(t *testing.T) {
+	s := laid(assumed, some)
+	s.Add(filters.Roots, span(0, 300)...)
+	s.Changes()
+	s.Lay(filters.Budget{}, filters.Wants{})
+	open, closed := s.Changes()
+	require.Empty(t, open)
+	require.Equal(t, []string{"l0", "l1"}, closed)
+}
+
 func TestLiveSetConsolidates(t *testing.T) {
-	s := filters.NewLiveSet(assumed)
-	s.AddRoots(ids(0, 600))
+	s := laid(assumed, some)
+	s.Add(filters.Roots, span(0, 600)...)
 	for i := range 6 {
-		s.RemoveRoots(ids(i*100+10, i*100+100))
+		s.Remove(filters.Roots, span(i*100+10, i*100+100)...)
 	}
 	require.Equal(t, 2+18, s.Filters())
 	require.Equal(t, 2+3, s.Packed())
-	s.Resize(assumed)
+	s.Lay(assumed, filters.Wants{Roots: slices.Values(in(s, filters.Roots))})
+	require.Equal(t, 60, s.Len(filters.Roots))
 	require.Equal(t, s.Packed(), s.Filters())
+}
+
+func TestLiveSetWideFiltersStandApart(t *testing.T) {
+	b := assumed
+	b.Wide = true
+	s := laid(b, some)
+	s.Lay(b, wants(0, 0, 1))
+	all := s.All()
+	require.Len(t, all, 1)
+	require.Len(t, all[0].Filters, 2+3)
+	require.Len(t, all[0].Wide, len(filters.Wide()))
+	for i, f := range filters.Wide() {
+		require.Equal(t, filters.AsLive(f), all[0].Wide[i])
+	}
+	require.Equal(t, 2+3+3, s.Filters())
+
+	b.FiltersPerREQ = 2
+	s.Lay(b, filters.Wants{})
+	all = s.All()
+	require.Len(t, all, 3)
+	require.Empty(t, all[1].Filters, "a subscription may be wide alone")
+	require.Len(t, all[1].Wide, 2)
+	require.Len(t, all[2].Wide, 1)
 }
 
 func TestLiveSetDialects(t *testing.T) {
 	b := assumed
 	b.StateKinds, b.Wide = true, true
-	s := filters.NewLiveSet(b)
-	s.AddRoots(ids(0, 1))
+	s := laid(b, some)
+	s.Lay(b, wants(0, 0, 1))
 	all := s.All()
 	require.Len(t, all, 2)
-	require.Len(t, all[0].Filters, 2+3)
+	require.Len(t, all[0].All(), 2+3)
 	require.Len(t, all[1].Filters, 6)
 	require.Equal(t, []int{1}, all[1].Filters[1].Kinds)
 	for _, sub := range all {
-		for _, f := range sub.Filters {
+		for _, f := range sub.All() {
 			require.NotEmpty(t, f.Kinds)
 		}
 	}
@@ -252,55 +341,91 @@ func TestLiveSetDialects(t *testing.T) {
 
 // A REQ may hold fewer filters than a chunk has: then the chunk is spread.
 func TestLiveSetAtARelayWithOneFilterPerREQ(t *testing.T) {
-	s := filters.NewLiveSet(filters.Budget{Subs: 5, FiltersPerREQ: 1, MessageBytes: 60_000})
-	s.AddRoots(ids(0, 101))
+	s := laid(filters.Budget{Subs: 5, FiltersPerREQ: 1, MessageBytes: 60_000}, some)
+	require.Equal(t, span(100, 101), s.Add(filters.Roots, span(0, 101)...))
 	all := s.All()
 	require.Len(t, all, 5)
 	require.Len(t, all[2].Filters[0].Tags["e"], 100)
 	require.Equal(t, all[2].Filters[0].Tags["e"], all[3].Filters[0].Tags["E"])
-	require.Equal(t, [3]int{0, 1, 0}, uncovered(s))
 }
 
-func TestLiveSetWithoutSubscriptions(t *testing.T) {
-	s := filters.NewLiveSet(filters.Budget{})
-	s.AddRoots(ids(0, 2))
-	require.Empty(t, s.All())
-	require.Equal(t, [3]int{0, 2, 0}, uncovered(s))
-}
-
-func ids(from, to int) []event.ID {
-	var out []event.ID
-	for i := from; i < to; i++ {
-		out = append(out, numberedID(i))
-	}
-	return out
+// A relay may state any number of subscriptions; what is of no use is not kept.
+func TestLiveSetUnderAHugeBudget(t *testing.T) {
+	b := filters.Budget{Subs: 1 << 40, FiltersPerREQ: 1 << 40, MessageBytes: 60_000, Values: 1 << 40}
+	s := laid(b, some)
+	require.Zero(t, s.Lay(b, wants(2, 1, 3000)))
+	require.Less(t, s.Filters(), 100)
+	b.MessageBytes = 100
+	require.Equal(t, [3]int{2, 0, 3000}, s.Lay(b, wants(2, 1, 3000)))
 }
 
 func subs(list []filters.Sub) map[string]filters.Sub {
 	out := map[string]filters.Sub{}
 	for _, sub := range list {
-		out[sub.ID] = filters.Sub{ID: sub.ID, Filters: slices.Clone(sub.Filters)}
+		out[sub.ID] = filters.Sub{ID: sub.ID, Filters: slices.Clone(sub.Filters), Wide: slices.Clone(sub.Wide)}
 	}
 	return out
 }
 
-// BenchmarkLiveSetAdd is one value added and removed again.
-func BenchmarkLiveSetAdd(b *testing.B) {
-	for _, n := range []int{1_000, 100_000} {
-		for name, budget := range map[string]filters.Budget{
-			"fits":  {Subs: 2000, FiltersPerREQ: 10, MessageBytes: 60_000, Values: 100},
-			"waits": {Subs: 2, FiltersPerREQ: 10, MessageBytes: 60_000, Values: 100},
-		} {
+// generous has room for every root of a benchmark.
+var generous = filters.Budget{Subs: 300, FiltersPerREQ: 10, MessageBytes: 60_000, Values: 100}
+
+// BenchmarkLiveSetMemory is what a set holds on to for each value, after everything was laid out and sent.
+func BenchmarkLiveSetMemory(b *testing.B) {
+	for _, n := range []int{2_500, 50_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			want := filters.Wants{Roots: slices.Values(span(0, n))}
+			sets := make([]*filters.LiveSet, 10)
+			var before, after runtime.MemStats
+			for b.Loop() {
+				clear(sets)
+				runtime.GC()
+				runtime.ReadMemStats(&before)
+				for i := range sets {
+					sets[i] = filters.NewLiveSet(some.text)
+					require.Zero(b, sets[i].Lay(generous, want))
+					sets[i].Changes()
+				}
+				runtime.GC()
+				runtime.ReadMemStats(&after)
+			}
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(n*len(sets)), "B/value")
+			runtime.KeepAlive(sets)
+		})
+	}
+}
+
+// BenchmarkLiveSetLay is one layout of everything, in a set where it fits and in one where most does not.
+func BenchmarkLiveSetLay(b *testing.B) {
+	tight := assumed
+	for _, n := range []int{2_500, 50_000} {
+		for name, budget := range map[string]filters.Budget{"fits": generous, "overflows": tight} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
-				s := filters.NewLiveSet(budget)
-				s.AddRoots(ids(0, n))
-				require.Equal(b, name == "waits", uncovered(s)[1] > 0)
-				s.Changes()
-				one := []event.ID{numberedID(n)}
+				want := filters.Wants{Roots: slices.Values(span(0, n))}
+				s := filters.NewLiveSet(some.text)
 				b.ReportAllocs()
 				for b.Loop() {
-					s.AddRoots(one)
-					s.RemoveRoots(one)
+					s.Lay(budget, want)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkLiveSetAdd is one value added and removed again.
+func BenchmarkLiveSetAdd(b *testing.B) {
+	for _, n := range []int{2_500, 50_000} {
+		for name, budget := range map[string]filters.Budget{"fits": generous, "full": assumed} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				s := laid(budget, some)
+				left := s.Add(filters.Roots, span(0, n)...)
+				require.Equal(b, name == "full", len(left) > 0)
+				s.Changes()
+				one := span(n, n+1)
+				b.ReportAllocs()
+				for b.Loop() {
+					s.Add(filters.Roots, one...)
+					s.Remove(filters.Roots, one...)
 				}
 				open, _ := s.Changes()
 				require.LessOrEqual(b, len(open), 1)

@@ -116,11 +116,8 @@ func FuzzFilter(f *testing.F) {
 func BenchmarkMatch(b *testing.B) {
 	for _, n := range []int{100, 10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			ids := make([]event.ID, n)
-			for i := range ids {
-				ids[i] = numberedID(i)
-			}
-			set := filters.Compile(slices.Concat(filters.Roots(ids, 100)...))
+			ids := numberedIDs(n)
+			set := filters.Compile(slices.Concat(filters.AboutRoots(ids, 100)...))
 			e := makeEvent(1, 1, 1111, 1, nostr.Tags{{"E", ids[n/2].String()}, {"p", key(1).String()}, {"e", event.ID{9}.String()}})
 			hits := make([]int, 0, 8)
 			b.ReportAllocs()
@@ -136,6 +133,13 @@ func numberedID(n int) event.ID {
 	var id event.ID
 	binary.BigEndian.PutUint64(id[:], uint64(n)+1)
 	return id
+}
+
+func numberedIDs(n int) (out []event.ID) {
+	for i := range n {
+		out = append(out, numberedID(i))
+	}
+	return out
 }
 
 func makeEvent(id, author byte, kind int, createdAt int64, tags nostr.Tags) *event.Event {

@@ -309,7 +309,7 @@ func TestFaultsHaveNames(t *testing.T) {
 // BenchmarkPager is one event of a page of nine filters with 100 values each.
 func BenchmarkPager(b *testing.B) {
 	var fs []nostr.Filter
-	for _, chunk := range filters.Roots(ids(0, 300), 100) {
+	for _, chunk := range filters.AboutRoots(numberedIDs(300), 100) {
 		fs = append(fs, chunk...)
 	}
 	var events []*event.Event
