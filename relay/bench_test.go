@@ -252,6 +252,19 @@ func (b *bench) up() {
 	b.settle()
 }
 
+// restart goes on with what the store holds, as after a crash.
+func (b *bench) restart() {
+	b.t.Helper()
+	b.c = newCore(b.c.o)
+	var rows []Waiting
+	require.NoError(b.t, b.ledger.LoadWaiting(b.t.Context(), func(w Waiting) { rows = append(rows, w) }))
+	b.c.load(func(yield func(event.ID, Disposition)) {
+		require.NoError(b.t, b.ledger.LoadKnown(b.t.Context(), yield))
+	}, rows)
+	b.c.ownUp(b.now, 0)
+	b.observe(Observed{Loaded: true})
+}
+
 // out gives the names of what was sent since the last call.
 func (b *bench) out() []string {
 	sent := b.sent
