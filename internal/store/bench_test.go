@@ -125,6 +125,28 @@ func BenchmarkKnown(b *testing.B) {
 	})
 }
 
+// BenchmarkRecall asks what 100 roots brought: 2,000 comments, out of 100,000 rows.
+func BenchmarkRecall(b *testing.B) {
+	bothDialects(b, func(b *testing.B, db storetest.Database) {
+		s := benchOpen(b, db)
+		for i := range 100_000 {
+			s.Record(relay.Entry{Event: benchEvent(b, i), Disposition: relay.Stored, At: time.Now()})
+		}
+		require.NoError(b, s.Flush(b.Context()))
+		q := sync.RecallQuery{Coords: []event.Ref{event.RepoRef(event.PubKey{2}, "other")}, Max: 2000}
+		for i := range 100 {
+			id, err := event.ParseID(fmt.Sprintf("%064x", i))
+			require.NoError(b, err)
+			q.Roots = append(q.Roots, id)
+		}
+		for b.Loop() {
+			got, err := s.Recall(b.Context(), q)
+			require.NoError(b, err)
+			require.Len(b, got.Replies, 2000)
+		}
+	})
+}
+
 // BenchmarkLoad reads 1,000 repos, 50,000 roots, 100 relays and 5,000 rows of coverage: the start of a large daemon.
 func BenchmarkLoad(b *testing.B) {
 	bothDialects(b, func(b *testing.B, db storetest.Database) {

@@ -3,11 +3,13 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/relay"
 )
 
 // maxReason is the longest stored reason in bytes; the rest is cut.
@@ -129,6 +131,26 @@ func unpackReferences(b []byte) (event.References, error) {
 		b = b[size:]
 	}
 	return r, nil
+}
+
+// packLearned is JSON, empty when nothing was learned.
+func packLearned(k relay.Learned) ([]byte, error) {
+	b, err := json.Marshal(k)
+	if string(b) == "{}" {
+		b = []byte{}
+	}
+	return b, err
+}
+
+func unpackLearned(b []byte) (relay.Learned, error) {
+	var k relay.Learned
+	if len(b) == 0 {
+		return k, nil
+	}
+	if err := json.Unmarshal(b, &k); err != nil {
+		return relay.Learned{}, err // not half of it
+	}
+	return k, nil
 }
 
 // stored is as generous as a row can be: what was once accepted is not refused when read back.

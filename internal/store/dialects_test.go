@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,10 +13,12 @@ import (
 	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/store/storetest"
+	"github.com/ngit-sync/ngit-sync/migrations"
 )
 
 func TestSQLite(t *testing.T) { storetest.Run(t, newSQLite) }
@@ -39,7 +42,8 @@ func newSQLite(t testing.TB) storetest.Database {
 	u := url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=busy_timeout(10000)"}
 	db := outside(t, "sqlite", u.String())
 	return storetest.Database{
-		URL: "sqlite:" + path, Exec: execOn(db), Count: countOn(db),
+		URL: "sqlite:" + path, Exec: execOn(db), Count: countOn(db), Migrate: migrateOn(db, goose.DialectSQLite3, migrations.SQLite()),
+		Bytes: func(b []byte) string { return fmt.Sprintf("x'%x'", b) },
 		Block: func(t *testing.T) func() {
 			t.Helper()
 			return hold(t, db, `BEGIN IMMEDIATE`)
@@ -69,7 +73,8 @@ func newPostgres(t testing.TB) storetest.Database {
 	dsn.RawQuery = query.Encode()
 	db := outside(t, "pgx", dsn.String())
 	return storetest.Database{
-		URL: dsn.String(), Exec: execOn(db), Count: countOn(db),
+		URL: dsn.String(), Exec: execOn(db), Count: countOn(db), Migrate: migrateOn(db, goose.DialectPostgres, migrations.Postgres()),
+		Bytes: func(b []byte) string { return fmt.Sprintf(`'\x%x'::bytea`, b) },
 		Block: func(t *testing.T) func() {
 			t.Helper()
 			return hold(t, db, `BEGIN; LOCK TABLE ledger, relays IN EXCLUSIVE MODE`)
@@ -103,6 +108,16 @@ func countOn(db *sql.DB) func(testing.TB, string) int64 {
 		var n int64
 		require.NoError(t, db.QueryRowContext(t.Context(), query).Scan(&n))
 		return n
+	}
+}
+
+func migrateOn(db *sql.DB, dialect goose.Dialect, files fs.FS) func(testing.TB, int64) {
+	return func(t testing.TB, version int64) {
+		t.Helper()
+		p, err := goose.NewProvider(dialect, db, files)
+		require.NoError(t, err)
+		_, err = p.UpTo(t.Context(), version)
+		require.NoError(t, err)
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package store keeps what must survive a restart: both maps of the engine, the ledger of every event id that we know, and
-// the events that wait. One type, Store, serves both interfaces (relay.Ledger and sync.Store) over SQLite or Postgres.
+// the events that wait. One type, Store, serves three interfaces (relay.Ledger, sync.Store and sync.Ledger) over SQLite or Postgres.
 //
 //	Record Park Unpark Forget Apply Recover      never block
 //	        │
@@ -12,8 +12,8 @@
 //	        ▼
 //	      backend    SQLite file, or Postgres connection that also holds the daemon's lock
 //
-// Lookups (WaitingEvents, IrrelevantAddressed, Explain, Known, Load*) use connections of their own and fold what is
-// queued over what they read.
+// Lookups (WaitingEvents, IrrelevantAddressed, Explain, Known, Recall, Load*) use connections of their own and fold what is
+// queued over what they read; Known, Recall and Load* of the ledger wait until it is written.
 //
 // Owners: the writer goroutine owns the write connection, the plan of the group in hand and the set of tainted relays.
 // The queue is the one place where goroutines meet, hence its mutex.

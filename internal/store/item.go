@@ -112,7 +112,8 @@ type rowKey struct {
 }
 
 // keyOf is false for rows that must stay where they are. Roots and repos are among them: coverage counts by their
-// numbers, so they may never come later than they were given.
+// numbers, so they may never come later than they were given. So are lacks: what is confirmed of the event that made one
+// follows it.
 func keyOf(row sync.Row) (rowKey, bool) {
 	switch r := row.(type) {
 	case sync.SaveRelay:

@@ -27,7 +27,7 @@ func (s *Store) Load(ctx context.Context) (*sync.State, error) {
 	defer tx.Rollback() //nolint:errcheck // nothing was written
 	l := &loader{tx: tx, log: s.log, state: &sync.State{}, repos: map[int64]*loadedRepo{}, relays: map[int64]relayurl.URL{}}
 	for _, read := range []func(context.Context) error{
-		l.coordinates, l.readRepos, l.readRoots, l.readURLs, l.readRelays, l.readCoverage, l.readBatches,
+		l.coordinates, l.readRepos, l.readRoots, l.readURLs, l.readRelays, l.readCoverage, l.readBatches, l.readLacks,
 	} {
 		if err := read(ctx); err != nil {
 			return nil, fmt.Errorf("load: %w", err)
@@ -71,6 +71,7 @@ func (l *loader) leaveOut() []sync.Row {
 		l.state.Repos = slices.DeleteFunc(l.state.Repos, func(r sync.SaveRepo) bool { return broken[r.Ref] })
 		l.state.Roots = slices.DeleteFunc(l.state.Roots, func(r sync.SaveRoot) bool { return broken[r.Repo] })
 		l.state.Coverage = slices.DeleteFunc(l.state.Coverage, func(r sync.SaveCoverage) bool { return broken[r.Repo] })
+		l.state.Lacks = slices.DeleteFunc(l.state.Lacks, func(r sync.SaveLack) bool { return broken[r.Repo] })
 	}
 	return rows
 }
@@ -123,12 +124,15 @@ func (l *loader) readRepos(ctx context.Context) error {
 }
 
 func (l *loader) readRoots(ctx context.Context) error {
-	const query = `SELECT repo, n, id, created_at FROM root_events ORDER BY repo, n`
+	const query = `SELECT repo, n, id, created_at, active_at FROM root_events ORDER BY repo, n`
 	return scan(ctx, l.tx, query, nil, func(read func(...any) error) error {
-		var num, n, created int64
+		var num, n, created, active int64
 		var id []byte
-		if err := read(&num, &n, &id, &created); err != nil {
+		if err := read(&num, &n, &id, &created, &active); err != nil {
 			return err
+		}
+		if active == 0 {
+			active = created
 		}
 		r := l.repos[num]
 		switch {
@@ -139,7 +143,8 @@ func (l *loader) readRoots(ctx context.Context) error {
 			r.broken = fmt.Errorf("root number %d is missing", r.roots)
 		default:
 			r.roots++
-			l.state.Roots = append(l.state.Roots, sync.SaveRoot{Repo: r.ref, N: uint32(n), ID: fit(id), CreatedAt: created}) //nolint:gosec // equal to a uint32
+			save := sync.SaveRoot{Repo: r.ref, N: uint32(n), ID: fit(id), CreatedAt: created, Active: active} //nolint:gosec // equal to a uint32
+			l.state.Roots = append(l.state.Roots, save)
 		}
 		return nil
 	})
@@ -158,20 +163,26 @@ func (l *loader) readURLs(ctx context.Context) error {
 }
 
 func (l *loader) readRelays(ctx context.Context) error {
-	const query = `SELECT relay, announcements, cursor_at, disconnected_at, last_full, pass_since, health FROM relays ORDER BY relay`
+	const query = `SELECT relay, announcements, cursor_at, disconnected_at, last_full, pass_since, polled_hot, polled_warm, health, learned
+		FROM relays ORDER BY relay`
 	return scan(ctx, l.tx, query, nil, func(read func(...any) error) error {
 		var num, announcements int64
-		var cursor, disconnected, full, since sql.NullInt64
-		var state []byte
-		if err := read(&num, &announcements, &cursor, &disconnected, &full, &since, &state); err != nil {
+		var cursor, disconnected, full, since, hot, warm sql.NullInt64
+		var state, learned []byte
+		if err := read(&num, &announcements, &cursor, &disconnected, &full, &since, &hot, &warm, &state, &learned); err != nil {
 			return err
 		}
 		save := sync.SaveRelay{
 			URL: l.relays[num], Announcements: announcements != 0,
 			Cursor: timeOf(cursor), DisconnectedAt: timeOf(disconnected), LastFull: timeOf(full), PassSince: timeOf(since),
+			PolledHot: timeOf(hot), PolledWarm: timeOf(warm),
 		}
 		if err := json.Unmarshal(state, &save.Health); err != nil {
 			l.log.Error("stored health cannot be read", zap.String("relay", string(save.URL)), zap.Error(err))
+		}
+		var err error
+		if save.Learned, err = unpackLearned(learned); err != nil {
+			l.log.Error("what was learned of a relay cannot be read", zap.String("relay", string(save.URL)), zap.Error(err))
 		}
 		l.state.Relays = append(l.state.Relays, save)
 		return nil
@@ -179,18 +190,18 @@ func (l *loader) readRelays(ctx context.Context) error {
 }
 
 func (l *loader) readCoverage(ctx context.Context) error {
-	const query = `SELECT relay, repo, states, coords, roots FROM repo_relays ORDER BY relay, repo`
+	const query = `SELECT relay, repo, states, coords, roots, around FROM repo_relays ORDER BY relay, repo`
 	return scan(ctx, l.tx, query, nil, func(read func(...any) error) error {
-		var relay, repo, states int64
+		var relay, repo, states, around int64
 		var coords, roots []byte
-		if err := read(&relay, &repo, &states, &coords, &roots); err != nil {
+		if err := read(&relay, &repo, &states, &coords, &roots, &around); err != nil {
 			return err
 		}
 		r := l.repos[repo]
 		if r == nil || r.broken != nil {
 			return nil
 		}
-		save := sync.SaveCoverage{Relay: l.relays[relay], Repo: r.ref, States: states != 0}
+		save := sync.SaveCoverage{Relay: l.relays[relay], Repo: r.ref, States: states != 0, Around: around != 0}
 		err := errors.Join(save.Coords.UnmarshalBinary(coords), save.Roots.UnmarshalBinary(roots))
 		switch {
 		case !r.found:
@@ -215,6 +226,26 @@ func (l *loader) readBatches(ctx context.Context) error {
 		}
 		save.Relay, save.Number = l.relays[relay], uint64(number)
 		l.state.Batches = append(l.state.Batches, save)
+		return nil
+	})
+}
+
+func (l *loader) readLacks(ctx context.Context) error {
+	return scan(ctx, l.tx, `SELECT repo, id, noted_at FROM lacks ORDER BY repo, id`, nil, func(read func(...any) error) error {
+		var num int64
+		var id []byte
+		var at sql.NullInt64
+		if err := read(&num, &id, &at); err != nil {
+			return err
+		}
+		r := l.repos[num]
+		switch {
+		case r == nil || r.broken != nil:
+		case !r.found:
+			r.broken = errAlone
+		default:
+			l.state.Lacks = append(l.state.Lacks, sync.SaveLack{Repo: r.ref, ID: fit(id), At: timeOf(at)})
+		}
 		return nil
 	})
 }

@@ -65,6 +65,7 @@ func TestBytesAreBounded(t *testing.T) {
 func TestWhatMayBeReplaced(t *testing.T) {
 	for _, row := range []sync.Row{
 		sync.SaveRepo{}, sync.SaveRoot{}, sync.DropRepo{}, sync.DropRelay{}, sync.ClearCoverage{}, sync.DropBatch{},
+		sync.SaveLack{}, sync.DropLack{},
 	} {
 		_, ok := keyOf(row)
 		require.False(t, ok, "%T", row)

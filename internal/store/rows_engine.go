@@ -21,11 +21,12 @@ func (p *plan) engineRow(it *item) {
 		d := digest(r.Ref)
 		p.do(`DELETE FROM repo_relays WHERE repo = `+repoNum, d)
 		p.do(`DELETE FROM root_events WHERE repo = `+repoNum, d)
+		p.do(`DELETE FROM lacks WHERE repo = `+repoNum, d)
 		p.do(`DELETE FROM repos WHERE repo = `+repoNum, d)
 	case sync.SaveRoot:
-		p.do(`INSERT INTO root_events (repo, n, id, created_at) VALUES (`+repoNum+`, $2, $3, $4)
-			ON CONFLICT (repo, n) DO UPDATE SET id = excluded.id, created_at = excluded.created_at`,
-			p.coordinate(r.Repo), int64(r.N), r.ID[:], r.CreatedAt)
+		p.do(`INSERT INTO root_events (repo, n, id, created_at, active_at) VALUES (`+repoNum+`, $2, $3, $4, $5)
+			ON CONFLICT (repo, n) DO UPDATE SET id = excluded.id, created_at = excluded.created_at, active_at = excluded.active_at`,
+			p.coordinate(r.Repo), int64(r.N), r.ID[:], r.CreatedAt, r.Active)
 	case sync.SaveRelay:
 		p.saveRelay(r, p.refuses(r.URL, it))
 	case sync.DropRelay:
@@ -50,6 +51,16 @@ func (p *plan) engineRow(it *item) {
 			p.do(`DELETE FROM batches WHERE relay = `+relayNum+` AND number = $2`,
 				[]byte(r.Relay), int64(r.Number)) //nolint:gosec // a bit pattern, read back as one
 		}
+	case sync.SaveLack:
+		p.do(`INSERT INTO lacks (repo, id, noted_at) VALUES (`+repoNum+`, $2, $3)
+			ON CONFLICT (repo, id) DO UPDATE SET noted_at = excluded.noted_at`,
+			p.coordinate(r.Repo), r.ID[:], millis(r.At))
+	case sync.DropLack:
+		if p.loss.hits(it.rests) { // it may have been found in a row that was lost
+			p.refused++
+			return
+		}
+		p.do(`DELETE FROM lacks WHERE repo = `+repoNum+` AND id = $2`, digest(r.Repo), r.ID[:])
 	}
 }
 
@@ -88,17 +99,24 @@ func (p *plan) saveRelay(r sync.SaveRelay, refused bool) {
 		p.garble(err)
 		return
 	}
+	learned, err := packLearned(r.Learned)
+	if err != nil {
+		p.garble(err)
+		return
+	}
 	p.name(r.URL)
-	const insert = `INSERT INTO relays (relay, announcements, cursor_at, disconnected_at, last_full, pass_since, health)
-		VALUES (` + relayNum + `, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (relay) DO UPDATE SET disconnected_at = excluded.disconnected_at, health = excluded.health`
+	const insert = `INSERT INTO relays (relay, announcements, cursor_at, disconnected_at, last_full, pass_since, polled_hot, polled_warm,
+		health, learned)
+		VALUES (` + relayNum + `, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (relay) DO UPDATE SET disconnected_at = excluded.disconnected_at, health = excluded.health, learned = excluded.learned`
 	if refused {
-		p.do(insert, []byte(r.URL), int64(0), nil, millis(r.DisconnectedAt), nil, nil, state)
+		p.do(insert, []byte(r.URL), int64(0), nil, millis(r.DisconnectedAt), nil, nil, nil, nil, state, learned)
 		return
 	}
 	p.do(insert+`, announcements = excluded.announcements, cursor_at = excluded.cursor_at, last_full = excluded.last_full,
-		pass_since = excluded.pass_since`,
-		[]byte(r.URL), bit(r.Announcements), millis(r.Cursor), millis(r.DisconnectedAt), millis(r.LastFull), millis(r.PassSince), state)
+		pass_since = excluded.pass_since, polled_hot = excluded.polled_hot, polled_warm = excluded.polled_warm`,
+		[]byte(r.URL), bit(r.Announcements), millis(r.Cursor), millis(r.DisconnectedAt), millis(r.LastFull), millis(r.PassSince),
+		millis(r.PolledHot), millis(r.PolledWarm), state, learned)
 }
 
 func (p *plan) saveCoverage(r sync.SaveCoverage) {
@@ -113,8 +131,9 @@ func (p *plan) saveCoverage(r sync.SaveCoverage) {
 		return
 	}
 	p.name(r.Relay)
-	p.do(`INSERT INTO repo_relays (relay, repo, states, coords, roots)
-		VALUES (`+relayNum+`, (SELECT num FROM coordinates WHERE digest = $2), $3, $4, $5)
-		ON CONFLICT (relay, repo) DO UPDATE SET states = excluded.states, coords = excluded.coords, roots = excluded.roots`,
-		[]byte(r.Relay), p.coordinate(r.Repo), bit(r.States), coords, roots)
+	p.do(`INSERT INTO repo_relays (relay, repo, states, coords, roots, around)
+		VALUES (`+relayNum+`, (SELECT num FROM coordinates WHERE digest = $2), $3, $4, $5, $6)
+		ON CONFLICT (relay, repo) DO UPDATE SET states = excluded.states, coords = excluded.coords, roots = excluded.roots,
+		around = excluded.around`,
+		[]byte(r.Relay), p.coordinate(r.Repo), bit(r.States), coords, roots, bit(r.Around))
 }

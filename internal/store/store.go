@@ -32,6 +32,7 @@ type Store struct {
 var (
 	_ relay.Ledger = (*Store)(nil)
 	_ sync.Store   = (*Store)(nil)
+	_ sync.Ledger  = (*Store)(nil)
 )
 
 // newStore makes a store of a backend that has been attached, with the schema in place.

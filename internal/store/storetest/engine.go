@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/store"
+	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/sync"
 )
 
@@ -37,15 +39,22 @@ func sample(t *testing.T) *sync.State {
 		Relays: []sync.SaveRelay{
 			{
 				URL: alpha, Announcements: true, Cursor: t0, DisconnectedAt: t0.Add(time.Second), LastFull: t0.Add(-time.Hour), PassSince: t0.Add(-time.Minute),
+				PolledHot: t0.Add(-2 * time.Minute), PolledWarm: t0.Add(-3 * time.Hour),
 				Health: health.State{
 					Failures: 3, Persistent: 1, Cause: health.CauseTLS, Reason: "x509: \x00 <b>", FailingSince: t0, LastFailure: t0.Add(5 * time.Second),
 					NotBefore: t0.Add(time.Minute), Cooldowns: 2, CooldownUntil: t0.Add(2 * time.Minute),
+				},
+				Learned: relay.Learned{
+					Subscriptions: relay.Cap{N: 4, Until: t0}, FiltersPerREQ: relay.Cap{N: 3, Until: t0.Add(time.Second)},
+					MessageBytes: relay.Cap{N: 2, Until: t0.Add(time.Minute)}, REQsPerMinute: relay.Cap{N: 1, Until: t0.Add(time.Hour)},
+					StateKinds: t0, NoLive: t0.Add(1), NoWide: t0.Add(2),
+					Aside: []relay.SetAside{{Tag: "a", Value: "30617:x:\x00\u202e", Reason: "blocked: <b>\x00\"", Until: t0}, {Tag: "#", Until: t0}},
 				},
 			},
 			{URL: beta},
 		},
 		Coverage: []sync.SaveCoverage{
-			{Relay: alpha, Repo: one.Coordinate(), States: true, Coords: coverage(2), Roots: coverage(5, sync.Span{From: 1, To: 2}, sync.Span{From: 3, To: 4})},
+			{Relay: alpha, Repo: one.Coordinate(), States: true, Around: true, Coords: coverage(2), Roots: coverage(5, sync.Span{From: 1, To: 2}, sync.Span{From: 3, To: 4})},
 			{Relay: alpha, Repo: three.Coordinate()},
 			{Relay: beta, Repo: one.Coordinate(), Roots: coverage(1)},
 		},
@@ -54,11 +63,15 @@ func sample(t *testing.T) *sync.State {
 			{Relay: alpha, Number: 7, Spec: []byte(strings.Repeat("x", 100_000))},
 			{Relay: beta, Number: 1<<63 - 1, Spec: []byte{1}},
 		},
+		Lacks: []sync.SaveLack{
+			{Repo: one.Coordinate(), ID: event.ID{1}, At: t0}, {Repo: one.Coordinate(), ID: event.ID{2}, At: t0.Add(-time.Hour)},
+			{Repo: one.Coordinate(), ID: event.ID{255}}, {Repo: three.Coordinate(), ID: event.ID{1}, At: t0},
+		},
 	}
 	for i := range uint32(5) {
-		state.Roots = append(state.Roots, sync.SaveRoot{Repo: one.Coordinate(), N: i, ID: note(t, int(i)).ID, CreatedAt: int64(i) << 33})
+		state.Roots = append(state.Roots, sync.SaveRoot{Repo: one.Coordinate(), N: i, ID: note(t, int(i)).ID, CreatedAt: int64(i) << 33, Active: int64(i)<<33 + 3600})
 	}
-	state.Roots = append(state.Roots, sync.SaveRoot{Repo: three.Coordinate(), N: 0, ID: note(t, 2).ID, CreatedAt: -1})
+	state.Roots = append(state.Roots, sync.SaveRoot{Repo: three.Coordinate(), N: 0, ID: note(t, 2).ID, CreatedAt: -1, Active: -1})
 	return state
 }
 
@@ -77,6 +90,9 @@ func rowsOf(state *sync.State) []sync.Row {
 		rows = append(rows, r)
 	}
 	for _, r := range state.Batches {
+		rows = append(rows, r)
+	}
+	for _, r := range slices.Backward(state.Lacks) {
 		rows = append(rows, r)
 	}
 	return rows
@@ -114,8 +130,21 @@ func testEngineChanges(t *testing.T, db Database) {
 	want.Repos[1].Coordinates = []event.Ref{want.Repos[1].Ref, want.Repos[0].Ref}
 	change("save repo", want.Repos[1])
 
+	want.Roots[2].Active += 7200
+	change("a root is active again", want.Roots[2])
+
 	want.Relays[0] = sync.SaveRelay{URL: alpha, Cursor: t0.Add(time.Hour)}
-	change("save relay: zero times are none", want.Relays[0])
+	change("save relay: zero times are none, nor anything learned", want.Relays[0])
+	require.Zero(t, db.Count(t, `SELECT count(*) FROM relays WHERE length(learned) > 0`))
+
+	want.Lacks[1].At = t0.Add(time.Minute)
+	change("save lack", want.Lacks[1])
+	dropped := want.Lacks[0]
+	want.Lacks = want.Lacks[1:]
+	change("drop lack", sync.DropLack{Repo: dropped.Repo, ID: dropped.ID})
+	change("drop lack that is not there", sync.DropLack{Repo: dropped.Repo, ID: dropped.ID},
+		sync.DropLack{Repo: event.RepoRef(key(77), "nowhere"), ID: dropped.ID})
+	change("save and drop lack", dropped, sync.DropLack{Repo: dropped.Repo, ID: dropped.ID})
 
 	want.Coverage[0] = sync.SaveCoverage{Relay: alpha, Repo: want.Repos[0].Ref, Roots: coverage(5)}
 	change("save coverage", want.Coverage[0])
@@ -138,7 +167,7 @@ func testEngineChanges(t *testing.T, db Database) {
 	change("coverage again", more)
 
 	again := sync.SaveRepo{Ref: want.Repos[2].Ref, Announcement: want.Repos[2].Announcement}
-	want.Repos[2], want.Roots, want.Coverage = again, want.Roots[:5], nil
+	want.Repos[2], want.Roots, want.Coverage, want.Lacks = again, want.Roots[:5], nil, want.Lacks[:2]
 	change("a repo that was dropped begins anew", sync.DropRepo{Ref: again.Ref}, again)
 
 	s = reopen(t, db, s)
@@ -153,6 +182,7 @@ func testEngineBroken(t *testing.T, db Database) {
 		"coordinates garbled":      `UPDATE repos SET coordinates = 'zzz' WHERE served = 0`,
 		"a root is missing":        `DELETE FROM root_events WHERE n = 1 AND repo = (SELECT repo FROM repos WHERE served = 0)`,
 		"roots without a repo":     `DELETE FROM repos WHERE served = 0`,
+		"lacks without a repo":     `DELETE FROM root_events; DELETE FROM repo_relays; DELETE FROM repos WHERE served = 0`,
 		"coverage garbled":         `UPDATE repo_relays SET roots = 'zzzzzzzzzzz' WHERE repo = (SELECT repo FROM repos WHERE served = 0)`,
 		"coverage of more roots":   `DELETE FROM root_events WHERE n > 0 AND repo = (SELECT repo FROM repos WHERE served = 0)`,
 	}
@@ -164,6 +194,7 @@ func testEngineBroken(t *testing.T, db Database) {
 		rows = append(rows, sync.SaveRoot{Repo: broken.Ref, N: i, ID: note(t, int(i)).ID})
 	}
 	rows = append(rows, sync.SaveCoverage{Relay: alpha, Repo: broken.Ref, Coords: coverage(1), Roots: coverage(2)})
+	rows = append(rows, sync.SaveLack{Repo: broken.Ref, ID: key2id(1), At: t0})
 
 	s := open(t, db, store.Options{})
 	for name, query := range breaks {
@@ -176,10 +207,11 @@ func testEngineBroken(t *testing.T, db Database) {
 		require.Equal(t, []sync.SaveRelay{{URL: alpha}}, state.Relays, name)
 		require.Empty(t, state.Roots, name)
 		require.Empty(t, state.Coverage, name)
+		require.Empty(t, state.Lacks, name)
 		flush(t, s)
-		require.Zero(t, db.Count(t, `SELECT (SELECT count(*) FROM root_events) + (SELECT count(*) FROM repo_relays)`), name)
+		require.Zero(t, db.Count(t, `SELECT (SELECT count(*) FROM root_events) + (SELECT count(*) FROM repo_relays) + (SELECT count(*) FROM lacks)`), name)
 		require.EqualValues(t, 1, db.Count(t, `SELECT count(*) FROM repos`), name)
 	}
-	db.Exec(t, `UPDATE relays SET health = 'zzz'`)
-	require.Equal(t, []sync.SaveRelay{{URL: alpha}}, load(t, s).Relays, "a relay without its health is still a relay")
+	db.Exec(t, `UPDATE relays SET health = 'zzz', learned = '{"no_live":"2026-01-01T00:00:00Z","aside":7}'`)
+	require.Equal(t, []sync.SaveRelay{{URL: alpha}}, load(t, s).Relays, "a relay without its health, or what was learned, is still a relay")
 }

@@ -35,11 +35,14 @@ func testHostileText(t *testing.T, db Database) {
 		root := sync.SaveRoot{Repo: repo.Ref, ID: note(t, i).ID}
 		rel := sync.SaveRelay{URL: relayurl.URL(fmt.Sprintf("wss://%d.example/%s", i, text[:min(len(text), 100)]))}
 		rel.Health.Reason = strings.ToValidUTF8(text, "?")
+		rel.Learned.Aside = []relay.SetAside{{Tag: "a", Value: strings.ToValidUTF8(text, "?"), Reason: strings.ToValidUTF8(text, "?"), Until: t0}}
+		lack := sync.SaveLack{Repo: repo.Ref, ID: key2id(i), At: t0}
 		cov := sync.SaveCoverage{Relay: rel.URL, Repo: repo.Ref, Roots: coverage(1)}
 		batch := sync.SaveBatch{Relay: rel.URL, Spec: []byte(text)}
 		want.Repos, want.Roots, want.Relays = append(want.Repos, repo), append(want.Roots, root), append(want.Relays, rel)
 		want.Coverage, want.Batches = append(want.Coverage, cov), append(want.Batches, batch)
-		rows = append(rows, repo, root, rel, cov, batch)
+		want.Lacks = append(want.Lacks, lack)
+		rows = append(rows, repo, root, rel, cov, batch, lack)
 
 		w := note(t, 1000+i, nostr.Tag{"e", text}, nostr.Tag{"d", text}, nostr.Tag{text}, nostr.Tag{text, text})
 		if !validEvent(w) {
@@ -94,10 +97,12 @@ func testLargeNumbers(t *testing.T, db Database) {
 	long := time.UnixMilli(-1).UTC()
 	want := &sync.State{
 		Repos: []sync.SaveRepo{{Ref: event.Ref{Kind: math.MaxInt32, PubKey: key(1), D: "x"}, Announcement: e}},
-		Roots: []sync.SaveRoot{{Repo: event.Ref{Kind: math.MaxInt32, PubKey: key(1), D: "x"}, CreatedAt: math.MinInt64}},
+		Roots: []sync.SaveRoot{{Repo: event.Ref{Kind: math.MaxInt32, PubKey: key(1), D: "x"}, CreatedAt: math.MinInt64, Active: math.MaxInt64}},
+		Lacks: []sync.SaveLack{{Repo: event.Ref{Kind: math.MaxInt32, PubKey: key(1), D: "x"}, At: far}},
 		Relays: []sync.SaveRelay{{
 			URL: alpha, Cursor: far, LastFull: long, DisconnectedAt: time.UnixMilli(0).UTC(),
-			Health: health.State{Failures: math.MaxInt, NotBefore: far, FailingSince: long},
+			Health:  health.State{Failures: math.MaxInt, NotBefore: far, FailingSince: long},
+			Learned: relay.Learned{Subscriptions: relay.Cap{N: math.MaxInt, Until: far}, NoLive: long},
 		}},
 		Batches: []sync.SaveBatch{
 			{Relay: alpha, Number: math.MaxUint64, Spec: []byte{1}}, {Relay: alpha, Number: 0, Spec: []byte{2}},

@@ -27,6 +27,7 @@ func ground(t *testing.T, s *store.Store) sync.SaveRepo {
 		sync.SaveCoverage{Relay: alpha, Repo: repo.Ref, Roots: coverage(2)},
 		sync.SaveCoverage{Relay: beta, Repo: repo.Ref, Roots: coverage(2)},
 		sync.SaveBatch{Relay: alpha, Number: 1, Spec: []byte("first")},
+		sync.SaveLack{Repo: repo.Ref, ID: event.ID{1}, At: t0}, sync.SaveLack{Repo: repo.Ref, ID: event.ID{2}, At: t0},
 	)
 	s.Apply(rows, 0)
 	flush(t, s)
@@ -78,10 +79,14 @@ func testOverflow(t *testing.T, db Database) {
 	require.Greater(t, dropped, taken, "a dropped row has a number, too")
 	dropped = s.Park(parked(note(t, 300), relay.CauseParent))
 
-	s.Apply([]sync.Row{cover(atBeta, 5)}, taken)
-	later := sync.SaveRelay{URL: alpha, Cursor: t0.Add(1e9), Announcements: true, LastFull: t0, PassSince: t0, DisconnectedAt: t0, Health: health.State{Failures: 9}}
+	s.Apply([]sync.Row{cover(atBeta, 5), sync.DropLack{Repo: repo.Ref, ID: event.ID{1}}}, taken)
+	later := sync.SaveRelay{
+		URL: alpha, Cursor: t0.Add(1e9), Announcements: true, LastFull: t0, PassSince: t0, PolledHot: t0, PolledWarm: t0, DisconnectedAt: t0,
+		Health: health.State{Failures: 9}, Learned: relay.Learned{NoLive: t0},
+	}
 	s.Apply([]sync.Row{
 		cover(atAlpha, 5), later, sync.DropBatch{Relay: alpha, Number: 1}, sync.SaveBatch{Relay: alpha, Number: 2, Spec: []byte("x")},
+		sync.DropLack{Repo: repo.Ref, ID: event.ID{2}}, sync.SaveLack{Repo: repo.Ref, ID: event.ID{3}, At: t0},
 	}, dropped)
 	s.Apply([]sync.Row{cover(atAlpha, 6)}, 0) // carries the refused one along
 	s.Apply([]sync.Row{sync.SaveRelay{URL: gamma, Cursor: t0, Health: health.State{Failures: 1}}}, dropped)
@@ -97,11 +102,13 @@ func testOverflow(t *testing.T, db Database) {
 	state := load(t, s)
 	require.Equal(t, map[string]uint32{string(alpha): 2, string(beta): 5}, confirmed(state))
 	require.Equal(t, []sync.SaveRelay{
-		{URL: alpha, Cursor: t0, DisconnectedAt: t0, Health: health.State{Failures: 9}},
+		{URL: alpha, Cursor: t0, DisconnectedAt: t0, Health: health.State{Failures: 9}, Learned: relay.Learned{NoLive: t0}},
 		{URL: beta, Cursor: t0},
 		{URL: gamma, Health: health.State{Failures: 1}},
 	}, state.Relays, "what is no confirm is written")
 	require.Equal(t, []sync.SaveBatch{{Relay: alpha, Number: 1, Spec: []byte("first")}}, state.Batches)
+	require.Equal(t, []sync.SaveLack{{Repo: repo.Ref, ID: event.ID{2}, At: t0}, {Repo: repo.Ref, ID: event.ID{3}, At: t0}}, state.Lacks,
+		"an ancestor that was found in a row that is lost is still lacking")
 	require.ElementsMatch(t, kept, idsIn(known(t, s)))
 	g := gauges(t, reg)
 	require.InDelta(t, 6, g["ngit_sync_store_dropped_rows_total"], 0)

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -25,13 +26,14 @@ type model struct {
 	relays   map[relayurl.URL]sync.SaveRelay
 	coverage map[relayurl.URL]map[event.Ref]sync.SaveCoverage
 	batches  map[relayurl.URL]map[uint64]sync.SaveBatch
+	lacks    map[event.Ref]map[event.ID]sync.SaveLack
 }
 
 func newModel() *model {
 	return &model{
 		ledger: map[event.ID]store.Explanation{}, repos: map[event.Ref]sync.SaveRepo{}, roots: map[event.Ref][]sync.SaveRoot{},
 		relays: map[relayurl.URL]sync.SaveRelay{}, coverage: map[relayurl.URL]map[event.Ref]sync.SaveCoverage{alpha: {}, beta: {}},
-		batches: map[relayurl.URL]map[uint64]sync.SaveBatch{alpha: {}, beta: {}},
+		batches: map[relayurl.URL]map[uint64]sync.SaveBatch{alpha: {}, beta: {}}, lacks: map[event.Ref]map[event.ID]sync.SaveLack{},
 	}
 }
 
@@ -60,6 +62,7 @@ func (m *model) unpark(id event.ID) {
 func (m *model) dropRepo(ref event.Ref) {
 	delete(m.repos, ref)
 	delete(m.roots, ref)
+	delete(m.lacks, ref)
 	for _, c := range m.coverage {
 		delete(c, ref)
 	}
@@ -71,6 +74,9 @@ func (m *model) state() *sync.State {
 	for _, ref := range slices.SortedFunc(maps.Keys(m.repos), byRef) {
 		s.Repos = append(s.Repos, m.repos[ref])
 		s.Roots = append(s.Roots, m.roots[ref]...)
+		for _, id := range slices.SortedFunc(maps.Keys(m.lacks[ref]), func(a, b event.ID) int { return bytes.Compare(a[:], b[:]) }) {
+			s.Lacks = append(s.Lacks, m.lacks[ref][id])
+		}
 	}
 	for _, u := range []relayurl.URL{alpha, beta} {
 		if r, ok := m.relays[u]; ok {
@@ -90,6 +96,7 @@ func (m *model) state() *sync.State {
 func ordered(s *sync.State) *sync.State {
 	slices.SortStableFunc(s.Repos, func(a, b sync.SaveRepo) int { return cmp.Compare(a.Ref.String(), b.Ref.String()) })
 	slices.SortStableFunc(s.Roots, func(a, b sync.SaveRoot) int { return cmp.Compare(a.Repo.String(), b.Repo.String()) })
+	slices.SortStableFunc(s.Lacks, func(a, b sync.SaveLack) int { return cmp.Compare(a.Repo.String(), b.Repo.String()) })
 	slices.SortStableFunc(s.Relays, func(a, b sync.SaveRelay) int { return cmp.Compare(a.URL, b.URL) })
 	slices.SortStableFunc(s.Coverage, func(a, b sync.SaveCoverage) int {
 		return cmp.Or(cmp.Compare(a.Relay, b.Relay), cmp.Compare(a.Repo.String(), b.Repo.String()))
@@ -127,7 +134,7 @@ func testModel(t *testing.T, db Database) {
 		steps := rapid.IntRange(1, 40).Draw(rt, "steps")
 		for range steps {
 			clock = clock.Add(time.Second)
-			switch rapid.IntRange(0, 14).Draw(rt, "what") {
+			switch rapid.IntRange(0, 16).Draw(rt, "what") {
 			case 0, 1:
 				e, d := pick(), relay.Disposition(number("disposition", 6)+1)
 				m.set(e, d, d.String(), beta, clock)
@@ -159,12 +166,13 @@ func testModel(t *testing.T, db Database) {
 				m.dropRepo(r)
 			case 10:
 				if r := ref(); m.repos[r].Announcement != nil {
-					row := sync.SaveRoot{Repo: r, N: uint32(len(m.roots[r])), ID: pick().ID, CreatedAt: clock.Unix()}
+					row := sync.SaveRoot{Repo: r, N: uint32(len(m.roots[r])), ID: pick().ID, CreatedAt: clock.Unix(), Active: clock.Unix()}
 					s.Apply([]sync.Row{row}, 0)
 					m.roots[r] = append(m.roots[r], row)
 				}
 			case 11:
-				row := sync.SaveRelay{URL: url(), Cursor: clock, Announcements: rapid.Bool().Draw(rt, "announcements")}
+				row := sync.SaveRelay{URL: url(), Cursor: clock, Announcements: rapid.Bool().Draw(rt, "announcements"), PolledHot: clock}
+				row.Learned.NoWide = clock
 				s.Apply([]sync.Row{row}, 0)
 				m.relays[row.URL] = row
 			case 12:
@@ -179,7 +187,7 @@ func testModel(t *testing.T, db Database) {
 				clear(m.coverage[u])
 			case 13:
 				if r := ref(); m.repos[r].Announcement != nil {
-					row := sync.SaveCoverage{Relay: url(), Repo: r, Coords: coverage(number("coords", 1)), Roots: coverage(number("roots", uint32(len(m.roots[r]))))}
+					row := sync.SaveCoverage{Relay: url(), Repo: r, Around: number("around", 1) == 1, Coords: coverage(number("coords", 1)), Roots: coverage(number("roots", uint32(len(m.roots[r]))))}
 					s.Apply([]sync.Row{row}, 0)
 					m.coverage[row.Relay][r] = row
 				}
@@ -192,6 +200,26 @@ func testModel(t *testing.T, db Database) {
 					row := sync.SaveBatch{Relay: u, Number: n, Spec: []byte(clock.String())}
 					s.Apply([]sync.Row{row}, 0)
 					m.batches[u][n] = row
+				}
+			case 15:
+				if r := ref(); len(m.roots[r]) > 0 {
+					row := &m.roots[r][number("root", uint32(len(m.roots[r])-1))]
+					row.Active = clock.Unix()
+					s.Apply([]sync.Row{*row}, 0)
+				}
+			case 16:
+				r, id := ref(), pick().ID
+				switch {
+				case rapid.Bool().Draw(rt, "drop lack"):
+					s.Apply([]sync.Row{sync.DropLack{Repo: r, ID: id}}, 0)
+					delete(m.lacks[r], id)
+				case m.repos[r].Announcement != nil:
+					row := sync.SaveLack{Repo: r, ID: id, At: clock}
+					s.Apply([]sync.Row{row}, 0)
+					if m.lacks[r] == nil {
+						m.lacks[r] = map[event.ID]sync.SaveLack{}
+					}
+					m.lacks[r][id] = row
 				}
 			}
 		}

@@ -19,6 +19,10 @@ type Database struct {
 	Exec func(t testing.TB, query string)
 	// Count runs a query that gives one number.
 	Count func(t testing.TB, query string) int64
+	// Migrate makes the schema of an earlier version.
+	Migrate func(t testing.TB, version int64)
+	// Bytes is a literal of the dialect.
+	Bytes func(b []byte) string
 	// Block keeps every other writer out until release is called.
 	Block func(t *testing.T) (release func())
 	// Refuse makes the database refuse a ledger row with this id for its data.
@@ -47,6 +51,9 @@ func Run(t *testing.T, fresh Factory) {
 		{"lookups see unwritten rows", testUnwritten},
 		{"irrelevant by address", testIrrelevantAddressed},
 		{"known ids by filter", testKnown},
+		{"what is known around a repo", testRecall},
+		{"what is known around ten thousand roots", testRecallManyRoots},
+		{"recall gives up in time", testRecallBlocked},
 		{"any history equals its model", testModel},
 		{"hostile text", testHostileText},
 		{"large numbers", testLargeNumbers},
@@ -57,6 +64,7 @@ func Run(t *testing.T, fresh Factory) {
 		{"close gives up in time", testCloseBlocked},
 		{"second daemon is refused", testSecondDaemon},
 		{"newer schema is refused", testNewerSchema},
+		{"a database of the first version is brought forwards", testUpgrade},
 		{"migrations at the same time", testMigrations},
 		{"kill leaves a prefix", testKill},
 		{"gauges", testGauges},
