@@ -23,9 +23,12 @@ func (w *world) pass(n int) {
 		if conn < 3 {
 			batch = BatchID(10*n + int(conn))
 		}
-		w.deliver(conn, batch, e)
+		w.deliver(conn, batch, e, n < 2)
+		if _, ok := w.asked[e.ID]; ok && (n == 2 || rapid.Bool().Draw(w.t, "as asked for")) {
+			w.deliver(1, BatchID(10*n+1), e, false)
+		}
 		if rapid.IntRange(0, 5).Draw(w.t, "twice") == 0 {
-			w.deliver(3-conn%3, BatchID(10*n+int(3-conn%3)), forgedCopy(e))
+			w.deliver(3-conn%3, BatchID(10*n+int(3-conn%3)), forgedCopy(e), false)
 		}
 		for range rapid.IntRange(0, 3).Draw(w.t, "steps") {
 			w.step()
@@ -38,10 +41,15 @@ func (w *world) pass(n int) {
 	w.quiet()
 }
 
-func (w *world) deliver(conn ConnID, batch BatchID, e *event.Event) {
+// deliver brings an event over a connection. The batches of the first one ask for ancestors, and the live events of the
+// third one may come by wide filters.
+func (w *world) deliver(conn ConnID, batch BatchID, e *event.Event, mayBeWide bool) {
+	_, wanted := w.asked[e.ID]
 	w.b.c.deliver(w.b.now, Delivery{
 		Conn: conn, Source: relayurl.URL(fmt.Sprintf("wss://relay%d.example", conn)), Batch: batch, Mode: modeOf(batch),
 		Event: e, At: w.b.now,
+		Wanted: wanted && conn == 1 && batch != 0,
+		Wide:   mayBeWide && batch == 0 && rapid.Bool().Draw(w.t, "wide"),
 	})
 	w.b.settle()
 }
@@ -115,7 +123,8 @@ func (w *world) accept(e *event.Event) (bool, string) {
 	if w.stored[e.ID] != nil {
 		return true, "duplicate: have this event"
 	}
-	if !relates(w.index, e, func(id event.ID) bool { return w.stored[id] != nil }) {
+	_, asked := w.asked[e.ID]
+	if !asked && !relates(w.index, e, func(id event.ID) bool { return w.stored[id] != nil }) {
 		return false, "blocked: event does not relate to a stored repository"
 	}
 	if event.IsAddressable(e.Kind) {
@@ -139,6 +148,17 @@ func (w *world) show(e *event.Event) {
 		o.Announcements = []*nip34.Announcement{a}
 	}
 	w.b.observe(o)
+}
+
+// hear takes what was told of accepted events.
+func (w *world) hear() {
+	for _, events := range w.b.taken {
+		for _, e := range events {
+			require.LessOrEqual(w.t, len(e.Lacks), maxLacks)
+			w.told[e.ID] = struct{}{}
+		}
+	}
+	w.b.taken = nil
 }
 
 // quiet goes on without faults until nothing is open any more.
