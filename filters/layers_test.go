@@ -25,6 +25,8 @@ func TestListsAreNeverEmpty(t *testing.T) {
 	require.Empty(t, filters.Replies(nil, 100))
 	require.Empty(t, filters.IDs(nil, 100))
 	require.Empty(t, filters.DeletionsBy(nil, 100))
+	require.Empty(t, filters.AnnouncementsBy([]event.PubKey{key(1)}, nil, 100))
+	require.Empty(t, filters.AnnouncementsBy(nil, []string{"a"}, 100))
 }
 
 func TestStatesAreChunked(t *testing.T) {
@@ -60,10 +62,30 @@ func TestRootsAskThreeTags(t *testing.T) {
 	require.Contains(t, chunks[0][1].Tags, "E")
 }
 
-func TestRepliesNameTheirKinds(t *testing.T) {
-	chunks := filters.Replies([]event.ID{{1}}, 100)
-	require.Len(t, chunks[0], 2)
-	require.JSONEq(t, fmt.Sprintf(`{"kinds":[1,5,7,1111,1985,9735],"#e":[%q]}`, event.ID{1}.String()), chunks[0][0].String())
+func TestRepliesAskTwoTagsWithTheirKinds(t *testing.T) {
+	chunks := filters.Replies([]event.ID{{1}, {2}, {3}}, 2)
+	require.Len(t, chunks, 2)
+	for i, values := range []string{
+		fmt.Sprintf(`[%q,%q]`, event.ID{1}.String(), event.ID{2}.String()), fmt.Sprintf(`[%q]`, event.ID{3}.String()),
+	} {
+		require.Len(t, chunks[i], 2)
+		require.JSONEq(t, `{"kinds":[1,5,7,1111,1985,9735],"#e":`+values+`}`, chunks[i][0].String())
+		require.JSONEq(t, `{"kinds":[1,5,7,1111,1985,9735],"#q":`+values+`}`, chunks[i][1].String())
+	}
+}
+
+func TestIDsAreChunked(t *testing.T) {
+	fs := filters.IDs([]event.ID{{1}, {2}, {3}}, 2)
+	require.Len(t, fs, 2)
+	require.JSONEq(t, fmt.Sprintf(`{"ids":[%q,%q]}`, event.ID{1}.String(), event.ID{2}.String()), fs[0].String())
+	require.JSONEq(t, fmt.Sprintf(`{"ids":[%q]}`, event.ID{3}.String()), fs[1].String())
+}
+
+func TestAnnouncementsByAuthorAndIdentifier(t *testing.T) {
+	fs := filters.AnnouncementsBy([]event.PubKey{key(1), key(2), key(3)}, []string{"a", "b", "c"}, 2)
+	require.Len(t, fs, 4, "every author with every identifier")
+	require.JSONEq(t, fmt.Sprintf(`{"kinds":[30617],"authors":[%q,%q],"#d":["a","b"]}`, key(1).String(), key(2).String()), fs[0].String())
+	require.JSONEq(t, fmt.Sprintf(`{"kinds":[30617],"authors":[%q],"#d":["c"]}`, key(3).String()), fs[3].String())
 }
 
 func TestDeletionsByAuthor(t *testing.T) {

@@ -54,8 +54,17 @@ type LiveSet struct {
 	names    Names
 	table    subTable
 	families [families]family
-	fixed    []nostr.Filter // asked whatever is wanted: announcements, deletions, and from the third on Wide
 }
+
+// fixed is what is asked whatever is wanted; from firstWide on, where the budget has it.
+var fixed = func() (fs []nostr.Filter) {
+	for _, f := range append([]nostr.Filter{Announcements(), Deletions()}, Wide()...) {
+		fs = append(fs, AsLive(f))
+	}
+	return fs
+}()
+
+const firstWide = 2
 
 // NewLiveSet gives a set that asks for nothing until Lay gives it room.
 func NewLiveSet(names Names) *LiveSet {
@@ -73,21 +82,17 @@ func (s *LiveSet) Lay(b Budget, w Wants) (left [3]int) {
 		b.Values = DefaultValues
 	}
 	s.table.reset(b)
-	s.fixed = []nostr.Filter{Announcements(), Deletions()}
-	if b.Wide {
-		s.fixed = append(s.fixed, Wide()...)
-	}
-	for i, f := range s.fixed {
-		s.fixed[i] = AsLive(f)
-		sizes := []int{filterBytes(&s.fixed[i]) + len(",")}
+	for i := range fixed {
+		if i >= firstWide && !b.Wide {
+			break
+		}
+		sizes := []int{filterBytes(&fixed[i]) + len(",")}
 		if at, ok := s.table.place(sizes, 0, false); ok {
 			s.table.enter(part{families, uint32(i)}, at, sizes, false)
 		}
 	}
-	for f, fs := range [families][]nostr.Filter{
-		Repos: tagged(nil, "a", "A", "q"), States: {statesFilter(nil)}, Roots: tagged(nil, "e", "E", "q"),
-	} {
-		s.families[f] = newFamily(s, Family(f), templates(b, fs))
+	for f := range s.families {
+		s.families[f] = newFamily(s, Family(f))
 	}
 	for f, values := range [families]iter.Seq[Value]{Repos: w.Repos, States: w.States, Roots: w.Roots} {
 		if values == nil {
@@ -193,10 +198,10 @@ func (s *LiveSet) render(n int) Sub {
 		switch {
 		case p.family < families:
 			sub.Filters = slices.Concat(sub.Filters, s.families[p.family].render(p.chunk, n))
-		case p.chunk < 2:
-			sub.Filters = append(sub.Filters, s.fixed[p.chunk])
+		case p.chunk < firstWide:
+			sub.Filters = append(sub.Filters, fixed[p.chunk])
 		default:
-			sub.Wide = append(sub.Wide, s.fixed[p.chunk])
+			sub.Wide = append(sub.Wide, fixed[p.chunk])
 		}
 	}
 	return sub

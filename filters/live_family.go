@@ -13,6 +13,12 @@ const probes = 8
 // rootBytes is what a root adds to a filter: 64 hex digits, quotes and a comma.
 const rootBytes = 64 + len(`"",`)
 
+// layout is the live filters of a chunk.
+type layout struct {
+	templates []template
+	overhead  []int // bytes of each without values, and of a comma
+}
+
 // template is one live filter of a chunk: everything but the values, which go under tag.
 type template struct {
 	filter nostr.Filter
@@ -25,57 +31,61 @@ func (t template) with(values []string) nostr.Filter {
 	return f
 }
 
-// templates turns filters with one empty tag list into those of a chunk, in the relay's dialect.
-func templates(b Budget, fs []nostr.Filter) []template {
-	var out []template
-	for _, f := range fs {
-		dialect := []nostr.Filter{f}
-		if b.StateKinds {
-			dialect = WithKinds(f)
-		}
-		for _, d := range dialect {
-			for tag := range d.Tags {
-				out = append(out, template{AsLive(d), tag})
+// The layouts of all live sets, and those for relays that refuse filters without kinds.
+var (
+	layouts      = layoutsBy(func(f nostr.Filter) []nostr.Filter { return []nostr.Filter{f} })
+	kindsLayouts = layoutsBy(WithKinds)
+)
+
+func layoutsBy(dialect func(nostr.Filter) []nostr.Filter) (out [families]layout) {
+	for f, fs := range [families][]nostr.Filter{
+		Repos: tagged(nil, "a", "A", "q"), States: {statesFilter(nil)}, Roots: tagged(nil, "e", "E", "q"),
+	} {
+		for _, plain := range fs {
+			for _, spoken := range dialect(plain) {
+				for tag := range spoken.Tags {
+					t := template{AsLive(spoken), tag}
+					empty := t.with(nil)
+					out[f].templates = append(out[f].templates, t)
+					out[f].overhead = append(out[f].overhead, filterBytes(&empty))
+				}
 			}
 		}
 	}
 	return out
 }
 
-// family holds the values of one Family. All its chunks have the same templates.
+// family holds the values of one Family. All its chunks have the same layout.
 //
 // There are many values and few chunks, so a value has no record of its own: it is a number in its chunk's list and an
 // entry in the index, and is looked for in the list when it is removed.
 type family struct {
-	set       *LiveSet
-	kind      Family
-	templates []template
-	overhead  []int            // bytes of each template without values, and of a comma
-	index     map[Value]uint32 // chunk of each value
-	chunks    []liveChunk
-	free      []uint32 // chunks without values, to be used again
-	open      []uint32 // chunks with room for a value by number
-	full      int      // smallest listed value that is known to fit nowhere, until something is removed
-	from      int      // subscriptions below have no room for a chunk whose value is at least fromSize
-	fromSize  int
-	long      int // chunks of a single long value
-	filters   int // of all chunks
+	set      *LiveSet
+	kind     Family
+	layout   *layout
+	index    map[Value]uint32 // chunk of each value
+	chunks   []liveChunk
+	free     []uint32 // chunks without values, to be used again
+	open     []uint32 // chunks with room for a value by number
+	full     int      // smallest listed value that is known to fit nowhere, until something is removed
+	from     int      // subscriptions below have no room for a chunk whose value is at least fromSize
+	fromSize int
+	long     int // chunks of a single long value
+	filters  int // of all chunks
 }
 
-// liveChunk is values that share filters, one filter per template.
+// liveChunk is values that share filters, one filter per template of the layout.
 type liveChunk struct {
 	values []Value
 	at     []int // subscription of each filter
-	bytes  int   // of the values in each filter
 	open   int   // index in family.open, -1 when it is not there
 	long   bool
 }
 
-func newFamily(s *LiveSet, kind Family, templates []template) family {
-	f := family{set: s, kind: kind, templates: templates, index: map[Value]uint32{}}
-	for _, t := range templates {
-		empty := t.with(nil)
-		f.overhead = append(f.overhead, filterBytes(&empty))
+func newFamily(s *LiveSet, kind Family) family {
+	f := family{set: s, kind: kind, layout: &layouts[kind], index: map[Value]uint32{}}
+	if s.table.budget.StateKinds {
+		f.layout = &kindsLayouts[kind]
 	}
 	f.freed()
 	return f
@@ -140,8 +150,8 @@ func (f *family) takes(c *liveChunk, size int) bool {
 
 // found makes a new chunk for a value.
 func (f *family) found(v Value, size int, long bool) bool {
-	sizes := make([]int, len(f.overhead))
-	for i, n := range f.overhead {
+	sizes := make([]int, len(f.layout.overhead))
+	for i, n := range f.layout.overhead {
 		sizes[i] = n + size
 	}
 	start := 0
@@ -161,7 +171,7 @@ func (f *family) found(v Value, size int, long bool) bool {
 	}
 	number := f.number()
 	f.chunks[number] = liveChunk{at: at, open: -1, long: long}
-	f.set.table.enter(part{f.kind, number}, at, f.overhead, long)
+	f.set.table.enter(part{f.kind, number}, at, f.layout.overhead, long)
 	f.filters += len(at)
 	if long {
 		f.long++
@@ -180,7 +190,7 @@ func (f *family) number() uint32 {
 		return number
 	}
 	f.chunks = append(f.chunks, liveChunk{})
-	return uint32(len(f.chunks) - 1)
+	return uint32(len(f.chunks) - 1) //nolint:gosec // each has a value of its own, and those are uint32
 }
 
 func (f *family) push(number uint32, v Value, size int) {
@@ -213,7 +223,7 @@ func (f *family) remove(v Value) bool {
 	if f.setOpen(number, last > 0); last > 0 {
 		return true
 	}
-	f.set.table.leave(part{f.kind, number}, c.at, f.overhead)
+	f.set.table.leave(part{f.kind, number}, c.at, f.layout.overhead) // the values have left already
 	f.filters -= len(c.at)
 	if c.long {
 		f.long--
@@ -224,7 +234,6 @@ func (f *family) remove(v Value) bool {
 }
 
 func (f *family) grow(c *liveChunk, size int) {
-	c.bytes += size
 	for _, n := range c.at {
 		f.set.table.grow(n, size)
 	}
@@ -253,7 +262,7 @@ func (f *family) freed() { f.full, f.from, f.fromSize = math.MaxInt, 0, 0 }
 // packed is how many filters the values would need at least.
 func (f *family) packed() int {
 	per := f.set.table.budget.Values
-	return len(f.templates) * (f.long + (len(f.index)-f.long+per-1)/per)
+	return len(f.layout.templates) * (f.long + (len(f.index)-f.long+per-1)/per)
 }
 
 // render gives those filters of a chunk that are in subscription number sub.
@@ -266,7 +275,7 @@ func (f *family) render(number uint32, sub int) []nostr.Filter {
 	var out []nostr.Filter
 	for i, n := range c.at {
 		if n == sub {
-			out = append(out, f.templates[i].with(values))
+			out = append(out, f.layout.templates[i].with(values))
 		}
 	}
 	return out

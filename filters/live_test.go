@@ -3,7 +3,6 @@ package filters_test
 import (
 	"fmt"
 	"iter"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -365,71 +364,4 @@ func subs(list []filters.Sub) map[string]filters.Sub {
 		out[sub.ID] = filters.Sub{ID: sub.ID, Filters: slices.Clone(sub.Filters), Wide: slices.Clone(sub.Wide)}
 	}
 	return out
-}
-
-// generous has room for every root of a benchmark.
-var generous = filters.Budget{Subs: 300, FiltersPerREQ: 10, MessageBytes: 60_000, Values: 100}
-
-// BenchmarkLiveSetMemory is what a set holds on to for each value, after everything was laid out and sent.
-func BenchmarkLiveSetMemory(b *testing.B) {
-	for _, n := range []int{2_500, 50_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			want := filters.Wants{Roots: slices.Values(span(0, n))}
-			sets := make([]*filters.LiveSet, 10)
-			var before, after runtime.MemStats
-			for b.Loop() {
-				clear(sets)
-				runtime.GC()
-				runtime.ReadMemStats(&before)
-				for i := range sets {
-					sets[i] = filters.NewLiveSet(some.text)
-					require.Zero(b, sets[i].Lay(generous, want))
-					sets[i].Changes()
-				}
-				runtime.GC()
-				runtime.ReadMemStats(&after)
-			}
-			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(n*len(sets)), "B/value")
-			runtime.KeepAlive(sets)
-		})
-	}
-}
-
-// BenchmarkLiveSetLay is one layout of everything, in a set where it fits and in one where most does not.
-func BenchmarkLiveSetLay(b *testing.B) {
-	tight := assumed
-	for _, n := range []int{2_500, 50_000} {
-		for name, budget := range map[string]filters.Budget{"fits": generous, "overflows": tight} {
-			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
-				want := filters.Wants{Roots: slices.Values(span(0, n))}
-				s := filters.NewLiveSet(some.text)
-				b.ReportAllocs()
-				for b.Loop() {
-					s.Lay(budget, want)
-				}
-			})
-		}
-	}
-}
-
-// BenchmarkLiveSetAdd is one value added and removed again.
-func BenchmarkLiveSetAdd(b *testing.B) {
-	for _, n := range []int{2_500, 50_000} {
-		for name, budget := range map[string]filters.Budget{"fits": generous, "full": assumed} {
-			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
-				s := laid(budget, some)
-				left := s.Add(filters.Roots, span(0, n)...)
-				require.Equal(b, name == "full", len(left) > 0)
-				s.Changes()
-				one := span(n, n+1)
-				b.ReportAllocs()
-				for b.Loop() {
-					s.Add(filters.Roots, one...)
-					s.Remove(filters.Roots, one...)
-				}
-				open, _ := s.Changes()
-				require.LessOrEqual(b, len(open), 1)
-			})
-		}
-	}
 }

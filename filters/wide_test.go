@@ -23,7 +23,16 @@ func TestWithKinds(t *testing.T) {
 
 	fs[0].Kinds[0] = 99
 	require.NotContains(t, filters.WithKinds(tagFilter("e", "x"))[0].Kinds, 99)
-	require.Len(t, filters.WithKinds(filters.Announcements()), 1)
+}
+
+func TestWithKindsLeavesKindsAlone(t *testing.T) {
+	for _, f := range slices.Concat(
+		filters.Replies([]event.ID{{1}}, 100)[0], filters.StatesOf([]string{"a"}, 100), filters.Wide(),
+		filters.AnnouncementsBy([]event.PubKey{key(1)}, []string{"a"}, 100), filters.DeletionsBy([]event.PubKey{key(1)}, 100),
+		[]nostr.Filter{filters.Announcements(), filters.Deletions()},
+	) {
+		require.Equal(t, []nostr.Filter{f}, filters.WithKinds(f))
+	}
 }
 
 func TestWide(t *testing.T) {
