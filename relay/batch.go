@@ -1,37 +1,27 @@
 package relay
 
 import (
-	"github.com/nbd-wtf/go-nostr"
-
-	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 // batchRun is a batch while it is asked.
 type batchRun struct {
-	id     BatchID
-	mode   Mode
-	total  int // filters
-	groups []*group
-	open   int    // groups that have not ended
-	err    string // why the first filter failed, empty when none did
-	errs   int    // other reasons
-	once   seenIDs
+	id         BatchID
+	mode       Mode
+	background bool
+	wanted     bool
+	total      int // filters
+	groups     []*group
+	open       int    // groups that have not ended
+	err        string // why the first filter failed, empty when none did
+	errs       int    // other reasons
+	once       seenIDs
+
+	trial *trial // of a REQ that was refused, nil when there is none
+	extra int    // REQs that refusals have cost
 
 	abandoned bool // the final mark says it all
 	ended     bool
-}
-
-// group is the filters of a batch that share a REQ, and their pager.
-type group struct {
-	batch *batchRun
-	index []int // of each filter, in the batch
-	pager *filters.Pager
-	page  *page // that is asked, nil between pages
-	over  bool
-	bad   bool // an offence was counted
-	loose *filters.Set
-	asked []nostr.Filter
 }
 
 const maxBatchErr = 200 // bytes
@@ -49,19 +39,19 @@ func (b *batchRun) fail(why string) {
 
 // mark says how far the filters of a batch have got.
 func (b *batchRun) mark(id ConnID) Mark {
-	ends := make([]FilterEnd, b.total)
+	all := make([]FilterEnd, b.total)
 	told := make([]bool, b.total)
 	for _, g := range b.groups {
-		for i, e := range g.pager.Ends() {
-			end := FilterEnd{Done: e.Done, Failed: e.Failed, Until: e.Until, Gap: e.Gap}
-			at := g.index[i]
+		ends := g.ends()
+		for i, at := range g.index {
+			end := ends[i]
 			if told[at] {
-				end = join(ends[at], end)
+				end = join(all[at], end)
 			}
-			ends[at], told[at] = end, true
+			all[at], told[at] = end, true
 		}
 	}
-	return Mark{Conn: id, Batch: b.id, Filters: ends}
+	return Mark{Conn: id, Batch: b.id, Filters: all}
 }
 
 // join gives the end of a filter that was asked in two parts.

@@ -116,7 +116,7 @@ func (c *Conn) Run(ctx context.Context) error {
 	c.metrics = c.o.Metrics.open(c.o.URL)
 	now := time.Now()
 	c.limits = c.o.Learned.Apply(doc.Limits(c.o.Limits), now)
-	c.bucket = newBucket(c.o.REQsPerMinute, now)
+	c.bucket = newBucket(c.o.REQsPerMinute, c.limits.REQsPerMinute, now)
 	c.flow = newFlow(c.o.LivePerSecond, now)
 	c.seenAt, c.markAt = now, now.Add(c.o.MarkEvery)
 	c.log.Debug("connected", zap.Int("subscriptions", c.limits.Subscriptions), zap.Int("page", c.limits.PageLimit))

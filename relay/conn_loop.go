@@ -147,6 +147,8 @@ func (c *Conn) command(cmd Command, now time.Time) {
 		c.setLive(cmd, now)
 	case AskBatch:
 		c.ask(cmd.Batch)
+	case SetLimits:
+		c.setLimits(cmd.Limits, now)
 	case CancelBatch:
 		c.cancelBatch(cmd.ID, now)
 	}

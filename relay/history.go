@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nbd-wtf/go-nostr"
-
 	"github.com/ngit-sync/ngit-sync/filters"
 )
 
@@ -24,70 +22,27 @@ type history struct {
 	answer  time.Time // of the last frame of any page
 	proven  filters.Proven
 	doubted bool // proven is not believed on this connection
+	limits  int  // counts the changes of the limits
+	refused refusals
 }
 
 func newHistory() history {
-	return history{pages: map[string]*page{}, grants: make(chan struct{}, 1)}
+	return history{pages: map[string]*page{}, grants: make(chan struct{}, 1), refused: newRefusals()}
 }
-
-const (
-	// pageExtra is the room that a pager wants beyond its limits.
-	pageExtra = 64
-	// groupFilters is how many filters share a REQ at most.
-	groupFilters = 20
-	// pageEvents is what a page of several filters may bring in all: its credit is held until EOSE, from all other
-	// connections too, and most of such pages bring little.
-	pageEvents = 1000
-)
 
 // ask begins a batch.
 func (c *Conn) ask(b Batch) {
-	run := &batchRun{id: b.ID, mode: b.Mode, total: len(b.Filters)}
-	perREQ := min(c.limits.FiltersPerREQ, groupFilters)
-	pieces, index := c.pieces(b.Filters, perREQ)
-	for _, fs := range filters.Pack(single(pieces), perREQ, filters.Usable(c.limits.MessageBytes)) {
-		g := &group{batch: run, index: index[:len(fs)], asked: fs, pager: filters.NewPager(fs, pageLimit(c.limits.PageLimit, len(fs)))}
-		g.pager.Alone(pageLimit(c.limits.PageLimit, 1))
-		if !c.history.doubted {
-			g.pager.Trust(c.history.proven)
-		}
-		index = index[len(fs):]
-		run.groups = append(run.groups, g)
+	run := &batchRun{id: b.ID, mode: b.Mode, background: b.Background, wanted: b.Wanted, total: len(b.Filters)}
+	index := make([]int, len(b.Filters))
+	for i := range index {
+		index[i] = i
 	}
+	run.groups = c.groups(run, b.Filters, index)
 	run.open = len(run.groups)
 	c.history.batches = append(c.history.batches, run)
 	if run.open == 0 {
 		c.endBatch(run)
 	}
-}
-
-// pageLimit is the limit of each of n filters that share a page.
-func pageLimit(limit, n int) int {
-	most := pageEvents
-	if n == 1 {
-		most = MaxReserve - pageExtra
-	}
-	return max(1, min(limit, most/n))
-}
-
-// pieces gives filters that fit a message each, and the index in the batch that each of them answers for.
-func (c *Conn) pieces(fs []nostr.Filter, perREQ int) (pieces []nostr.Filter, index []int) {
-	for i, f := range fs {
-		for _, req := range filters.Pack([][]nostr.Filter{{f}}, perREQ, filters.Usable(c.limits.MessageBytes)) {
-			for _, piece := range req {
-				pieces, index = append(pieces, piece), append(index, i)
-			}
-		}
-	}
-	return pieces, index
-}
-
-func single(fs []nostr.Filter) [][]nostr.Filter {
-	out := make([][]nostr.Filter, len(fs))
-	for i, f := range fs {
-		out[i] = []nostr.Filter{f}
-	}
-	return out
 }
 
 // pump opens what waits, as far as subscriptions, pace and credit allow.
@@ -102,8 +57,12 @@ func (c *Conn) pump(now time.Time) {
 		if h.asking != nil || h.stale > 0 {
 			return
 		}
-		g := h.next()
+		at, background := c.background(now)
+		g, passed := h.next(background)
 		if g == nil {
+			if passed && at.After(now) {
+				c.wakeBy(at)
+			}
 			return
 		}
 		if c.live.opening() {
@@ -121,20 +80,43 @@ func (c *Conn) pump(now time.Time) {
 	}
 }
 
-// next is the first group between two pages, in the order of batches.
-func (h *history) next() *group {
+// next is the first group between two pages, in the order of batches. Those of background batches are passed over unless they
+// may be asked.
+func (h *history) next(background bool) (g *group, passed bool) {
 	for _, b := range h.batches {
-		for _, g := range b.groups {
-			if !g.over && g.page == nil {
-				return g
+		if g := b.next(); g != nil {
+			if background || !b.background {
+				return g, passed
 			}
+			passed = true
 		}
 	}
-	return nil
+	return nil, passed
+}
+
+// background reports whether background work may ask for a page now; if that is a matter of time, else from when on. Its pages
+// never take the last free subscription from others.
+func (c *Conn) background(now time.Time) (time.Time, bool) {
+	at, ok := c.bucket.backgroundReady(now)
+	if !ok {
+		return at, false
+	}
+	if c.used() < c.limits.Subscriptions-1 {
+		return now, true
+	}
+	for _, p := range c.history.pages {
+		if p.group.batch.background {
+			return now, false
+		}
+	}
+	return now, true
 }
 
 // begin asks for the credit of a group's next page, or ends the group.
 func (c *Conn) begin(g *group) {
+	if g.limits != c.history.limits && !g.answered && c.refit(g) {
+		return
+	}
 	req, ok := g.pager.Next()
 	if !ok {
 		c.endGroup(g)
@@ -144,6 +126,9 @@ func (c *Conn) begin(g *group) {
 	sub := fmt.Sprintf("h%d-%d", g.batch.id, c.history.number)
 	p := &page{group: g, filters: req, credit: g.pager.MaxEvents(), sub: sub}
 	g.page = p
+	if g.trial != nil {
+		g.trial.asked = g
+	}
 	c.history.asking = p
 	c.o.Sink.Reserve(c.o.ID, p.credit, c.history.grants)
 }
@@ -176,6 +161,7 @@ func (c *Conn) endGroup(g *group) {
 	if g.batch.open--; g.batch.open == 0 {
 		c.endBatch(g.batch)
 	}
+	c.decided(g)
 }
 
 // offendOnce charges a group's relay once.

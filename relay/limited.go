@@ -37,7 +37,9 @@ func (c *Conn) closed(f Frame) {
 		c.limited(f.Text, f.At)
 	}
 	if p := c.history.pages[f.Sub]; p != nil {
-		c.failPage(p, "closed: "+f.Text, false, f.At)
+		if !c.refused(p, f.Text, f.At) {
+			c.failPage(p, "closed: "+f.Text, false, f.At)
+		}
 		return
 	}
 	s := c.live.subs[f.Sub]
@@ -51,10 +53,10 @@ func (c *Conn) closed(f Frame) {
 	}
 }
 
-// refusesFilters reports prefixes that may stand before a complaint about a limit of 0.
+// refusesFilters reports prefixes that may stand before a complaint about filters. Most relays put none.
 func refusesFilters(prefix string) bool {
 	switch prefix {
-	case "rate-limited", "auth-required", "restricted":
+	case "rate-limited", "auth-required", "restricted", "blocked":
 		return false
 	}
 	return true
@@ -80,7 +82,7 @@ func (c *Conn) limited(reason string, now time.Time) {
 		return
 	}
 	c.limitedAt = now
-	c.bucket.halve()
+	c.bucket.halve(now)
 	c.pause = now.Add(c.o.RatePause)
 	c.report(Limited{ID: c.o.ID, At: now, Reason: reason, REQsPerMinute: int(c.bucket.perMinute)})
 }
@@ -96,6 +98,16 @@ func (c *Conn) shrink(f Frame) {
 	if s := c.live.subs[c.lastEOSE]; s != nil && s.state == liveOpen {
 		c.closeLive(s, f.Text, f.At)
 	}
+	c.closeSurplus(f.Text, f.At)
+	if c.shrunk == nil {
+		c.shrunk = &Evidence{ID: c.o.ID, At: f.At, Reason: f.Text}
+		c.wakeBy(f.At.Add(time.Second)) // more of them may follow: the last one knows the number
+	}
+	c.shrunk.Subscriptions = c.limits.Subscriptions
+}
+
+// closeSurplus closes the newest live subscriptions over the budget.
+func (c *Conn) closeSurplus(reason string, now time.Time) {
 	var wired []*liveSub
 	for _, s := range c.live.subs {
 		if s.state == liveSent || s.state == liveOpen {
@@ -105,14 +117,26 @@ func (c *Conn) shrink(f Frame) {
 	slices.SortFunc(wired, func(a, b *liveSub) int { return a.order - b.order })
 	for len(wired) > c.limits.Subscriptions-1 {
 		last := len(wired) - 1
-		c.closeLive(wired[last], f.Text, f.At)
+		c.closeLive(wired[last], reason, now)
 		wired = wired[:last]
 	}
-	if c.shrunk == nil {
-		c.shrunk = &Evidence{ID: c.o.ID, At: f.At, Reason: f.Text}
-		c.wakeBy(f.At.Add(time.Second)) // more of them may follow: the last one knows the number
+}
+
+// setLimits takes other limits for what is asked from now on. Those that are 0 stay as they are.
+func (c *Conn) setLimits(l Limits, now time.Time) {
+	set := func(limit *int, n int) {
+		if n > 0 {
+			*limit = n
+		}
 	}
-	c.shrunk.Subscriptions = c.limits.Subscriptions
+	set(&c.limits.Subscriptions, l.Subscriptions)
+	set(&c.limits.FiltersPerREQ, l.FiltersPerREQ)
+	set(&c.limits.MessageBytes, l.MessageBytes)
+	set(&c.limits.PageLimit, l.PageLimit)
+	c.limits.StateKinds = l.StateKinds
+	c.history.limits++
+	clear(c.history.refused.vain)
+	c.closeSurplus(noSubscription, now)
 }
 
 // closeLive closes a live subscription that the relay does not serve.

@@ -44,11 +44,11 @@ func TestNoticeHints(t *testing.T) {
 
 func TestBucket(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	b := newBucket(1200, now)
+	b := newBucket(1200, 0, now)
 	for range bucketBurst {
 		_, ok := b.ready(now)
 		require.True(t, ok)
-		b.take()
+		b.take(false)
 	}
 	at, ok := b.ready(now)
 	require.False(t, ok)
@@ -57,9 +57,9 @@ func TestBucket(t *testing.T) {
 	require.True(t, ok)
 
 	for range 20 {
-		b.halve()
+		b.halve(at)
 	}
-	b.take()
+	b.take(false)
 	require.InDelta(t, leastPerMinute, b.perMinute, 0.001)
 	at2, ok := b.ready(at)
 	require.False(t, ok)
@@ -73,7 +73,7 @@ func TestBucket(t *testing.T) {
 	require.InDelta(t, 1200, b.perMinute, 0.001)
 	require.InDelta(t, bucketBurst, b.tokens, 0.001)
 
-	slow := newBucket(3, now)
-	slow.halve()
+	slow := newBucket(3, 0, now)
+	slow.halve(now)
 	require.InDelta(t, 3, slow.perMinute, 0.001, "a slower one is left alone")
 }

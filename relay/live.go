@@ -43,26 +43,42 @@ type liveSub struct {
 	asked   time.Time // the last REQ
 	// sets are what this id has asked for, the newest last. An event may still come for a REQ that was replaced until the
 	// EOSE after the next one.
-	sets   []*filters.Set
+	sets   []liveSet
 	atEOSE int // the index in sets at the last EOSE
+	past   past
+}
+
+// liveSet is the filters of one REQ. From byValue on they are wide.
+type liveSet struct {
+	filters []nostr.Filter
+	match   *filters.Set
+	byValue int
 }
 
 // maxSets bounds what a relay that never sends EOSE makes us keep.
 const maxSets = 64
 
-func (s *liveSub) replace(fs []nostr.Filter) {
-	s.filters = fs
-	s.sets = append(s.sets, filters.Compile(fs))
+func (s *liveSub) replace(sub Sub) {
+	s.filters = sub.All()
+	s.sets = append(s.sets, liveSet{s.filters, filters.Compile(s.filters), len(sub.Filters)})
 	if len(s.sets) > maxSets {
-		s.sets = slices.Delete(s.sets, 0, 1)
+		s.retire(1)
 		s.atEOSE = max(0, s.atEOSE-1)
 	}
 }
 
-// settle forgets the sets of before the EOSE before this one.
+// settle retires the sets of before the EOSE before this one.
 func (s *liveSub) settle() {
-	s.sets = slices.Delete(s.sets, 0, s.atEOSE)
+	s.retire(s.atEOSE)
 	s.atEOSE = len(s.sets) - 1
+}
+
+// retire has the oldest n sets count no more.
+func (s *liveSub) retire(n int) {
+	for _, set := range s.sets[:n] {
+		s.past.add(set.filters, s.filters)
+	}
+	s.sets = slices.Delete(s.sets, 0, n)
 }
 
 func (t *liveTable) set(s *liveSub, to liveState) {
@@ -140,14 +156,14 @@ func (c *Conn) setLive(cmd SetLive, now time.Time) {
 		if s == nil {
 			s = &liveSub{id: sub.ID}
 			if l, ok := c.left[sub.ID]; ok && l.sub != nil {
-				s.sets = l.sub.sets
+				s.sets, s.past = l.sub.sets, l.sub.past
 				delete(c.left, sub.ID)
 			}
 			c.live.subs[sub.ID] = s
 			c.live.unready++
 			c.live.waiting = append(c.live.waiting, s)
 		}
-		s.replace(sub.Filters)
+		s.replace(sub)
 		switch s.state {
 		case liveSent, liveOpen:
 			c.sendLive(s)
@@ -171,7 +187,7 @@ func (c *Conn) sendLive(s *liveSub) {
 		c.log.Error("live filters cannot be encoded", zap.String("sub", s.id), zap.Error(err))
 		return
 	}
-	c.bucket.take()
+	c.bucket.take(false)
 	if s.state != liveSent && s.state != liveOpen {
 		c.live.sent++
 		s.order = c.live.sent
@@ -205,13 +221,16 @@ func (c *Conn) expireLive(now time.Time) {
 	}
 }
 
+// noSubscription is why a live subscription is not opened: what the relay allows is taken, or has to stay for history.
+const noSubscription = "no subscription left"
+
 // openLive opens what waits for room. One subscription stays free for history.
 func (c *Conn) openLive(now time.Time) {
 	for len(c.live.waiting) > 0 {
 		s := c.live.waiting[0]
 		if c.live.onWire >= c.limits.Subscriptions-1 {
 			c.live.waiting = c.live.waiting[1:]
-			c.endLive(s, "no subscription left", now)
+			c.endLive(s, noSubscription, now)
 			continue
 		}
 		if c.used() >= c.limits.Subscriptions {
@@ -242,16 +261,32 @@ func (c *Conn) liveEvent(s *liveSub, f Frame) {
 		c.live.early++
 		c.live.one = c.live.one || c.live.early > maxEarly
 	}
-	for i := len(s.sets) - 1; i >= 0; i-- {
-		if c.matches(s.sets[i], e) {
-			if !c.untouched(e, f.At) {
-				c.o.Sink.Deliver(Delivery{Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At})
-			}
-			return
+	asked, wide := c.liveMatch(s, e)
+	switch {
+	case asked:
+		if !c.untouched(e, f.At) {
+			c.o.Sink.Deliver(Delivery{Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At, Wide: wide})
 		}
+	case s.past.has(e):
+		c.o.Metrics.dropped(dropLate)
+	default:
+		c.o.Metrics.dropped(OffenceOffFilter)
+		c.offend(OffenceOffFilter, f.At)
 	}
-	c.o.Metrics.dropped(OffenceOffFilter)
-	c.offend(OffenceOffFilter, f.At)
+}
+
+// liveMatch reports whether one of the sets that count asks for an event; wide, that none does by value.
+func (c *Conn) liveMatch(s *liveSub, e *event.Event) (asked, wide bool) {
+	for _, set := range slices.Backward(s.sets) {
+		if !c.matches(set.match, e) {
+			continue
+		}
+		if c.hits[0] < set.byValue { // ascending
+			return true, false
+		}
+		asked = true
+	}
+	return asked, asked
 }
 
 func (c *Conn) matches(set *filters.Set, e *event.Event) bool {

@@ -60,7 +60,10 @@ func (c *Conn) sendPage(p *page, now time.Time) {
 	h.ready = nil
 	p.sent = now
 	h.pages[p.sub] = p
-	c.bucket.take()
+	c.bucket.take(p.group.batch.background)
+	if p.group.trial != nil {
+		p.group.batch.extra++
+	}
 	c.o.Metrics.page()
 	c.send(msg)
 	c.wakeBy(p.deadline(c.limits, h.answer))
@@ -96,7 +99,9 @@ func (c *Conn) expirePages(now time.Time) {
 func (c *Conn) pageHeard(p *page, f Frame) {
 	first := p.heard.IsZero()
 	p.heard, c.history.answer = f.At, f.At
-	if first { // from here on another wait counts, which may be the shorter one
+	if first {
+		c.accepted(p)
+		// From here on another wait counts, which may be the shorter one.
 		c.wakeBy(p.deadline(c.limits, f.At))
 	}
 }
@@ -136,7 +141,9 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 		return
 	}
 	p.delivered++
-	c.o.Sink.Deliver(Delivery{Conn: c.o.ID, Source: c.o.URL, Batch: g.batch.id, Mode: g.batch.mode, Event: e, At: f.At})
+	c.o.Sink.Deliver(Delivery{
+		Conn: c.o.ID, Source: c.o.URL, Batch: g.batch.id, Mode: g.batch.mode, Event: e, At: f.At, Wanted: g.batch.wanted,
+	})
 }
 
 // foreign takes an event that the page did not ask for. One that only ignores until is judged by the pager.
@@ -148,18 +155,6 @@ func (c *Conn) foreign(p *page, e *event.Event, f Frame) {
 	if p.foreign++; p.foreign >= maxForeign {
 		c.cutOff(p, OffenceOffFilter, "events that were not asked for", f.At)
 	}
-}
-
-// timeless matches whatever the group asks for, at any time.
-func (g *group) timeless() *filters.Set {
-	if g.loose == nil {
-		fs := slices.Clone(g.asked)
-		for i := range fs {
-			fs[i].Since, fs[i].Until = nil, nil
-		}
-		g.loose = filters.Compile(fs)
-	}
-	return g.loose
 }
 
 // dated reads an event that parse did not take, for its date and tags only.
@@ -190,7 +185,9 @@ func (c *Conn) lateEvent(p *page, f Frame) {
 		c.o.Metrics.dropped(OffenceOffFilter)
 		return
 	}
-	c.o.Sink.Deliver(Delivery{Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At})
+	c.o.Sink.Deliver(Delivery{
+		Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At, Wanted: p.group.batch.wanted,
+	})
 }
 
 // pageUnreadable takes an event that was too large to be kept.

@@ -36,24 +36,25 @@ type Options struct {
 	RequireAuth bool                          // for REQ and EVENT
 
 	// Misbehaviour.
-	Delay       time.Duration // before each answer to a REQ
-	NoEOSE      bool
-	DoubleEOSE  bool
-	EarlyEOSE   bool // EOSE first, the stored events behind it
-	CloseAfter  int  // CLOSED with CloseReason after that many events of a REQ, no EOSE
-	IgnoreUntil bool
-	IgnoreLimit bool
-	ZeroIsNone  bool          // a limit of 0 is taken for none
-	OffFilter   []nostr.Event // sent with every answer
-	Endless     bool          // matching events are made up and sent for ever
-	Silent      bool          // reads on, but answers nothing, pings neither
-	NoPong      bool          // pings are not answered
-	Deaf        bool          // stops reading: a half-open connection
-	DropAfter   int           // the connection is cut after that many frames
-	RateLimited bool          // every REQ with stored events asked is answered by CLOSED rate-limited:
-	Garbage     []string      // sent before each EOSE
-	Hint        string        // third element of EOSE (NIP-67)
-	Concurrent  bool          // every message has its own goroutine, as in khatru
+	Delay        time.Duration // before each answer to a REQ
+	NoEOSE       bool
+	DoubleEOSE   bool
+	EarlyEOSE    bool // EOSE first, the stored events behind it
+	CloseAfter   int  // CLOSED with CloseReason after that many events of a REQ, no EOSE
+	IgnoreUntil  bool
+	IgnoreLimit  bool
+	ZeroIsNone   bool          // a limit of 0 is taken for none
+	OffFilter    []nostr.Event // sent with every answer
+	KeepReplaced bool          // a REQ that was replaced goes on beside the new one, until CLOSE, as in khatru
+	Endless      bool          // matching events are made up and sent for ever
+	Silent       bool          // reads on, but answers nothing, pings neither
+	NoPong       bool          // pings are not answered
+	Deaf         bool          // stops reading: a half-open connection
+	DropAfter    int           // the connection is cut after that many frames
+	RateLimited  bool          // every REQ with stored events asked is answered by CLOSED rate-limited:
+	Garbage      []string      // sent before each EOSE
+	Hint         string        // third element of EOSE (NIP-67)
+	Concurrent   bool          // every message has its own goroutine, as in khatru
 }
 
 // Verdict is the answer to one EVENT.

@@ -3,6 +3,7 @@ package relaytest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -71,6 +72,9 @@ func (c *conn) enter(sub string, filters []nostr.Filter, o Options) (dead bool, 
 	defer c.mu.Unlock()
 	if over {
 		return true, ""
+	}
+	if o.KeepReplaced {
+		filters = slices.Concat(c.subs[sub], filters)
 	}
 	c.subs[sub] = filters
 	return false, ""
