@@ -22,11 +22,39 @@ const (
 	CauseRateLimit       // HTTP 429, rate-limited prefixes
 	CauseLost            // an open connection ended
 	CauseLocal           // we hung up
+	CauseCrowded         // our own bound of connections per address
 )
+
+var causes = [...]string{
+	"none", "dns", "tls", "refused", "timeout", "http", "protocol", "policy", "rate limit", "lost", "local", "crowded",
+}
 
 // String is the value of logs and of the status page.
 func (c Cause) String() string {
-	return [...]string{"none", "dns", "tls", "refused", "timeout", "http", "protocol", "policy", "rate limit", "lost", "local"}[c]
+	if int(c) < len(causes) {
+		return causes[c]
+	}
+	return "unknown"
+}
+
+// fault reports causes that count as a failure of the relay.
+func (c Cause) fault() bool {
+	return c != CauseLocal && c != CauseCrowded && c != CauseRateLimit
+}
+
+// network reports causes that a broken uplink, resolver, proxy or clock of ours would bring. A relay that answers with an HTTP
+// status or asks for less, and an address that our own rules refuse, say nothing of it.
+func (c Cause) network() bool {
+	switch c {
+	case CauseDNS, CauseTLS, CauseRefused, CauseTimeout, CauseProtocol, CauseLost:
+		return true
+	}
+	return false
+}
+
+// persistent reports causes that do not pass by waiting a little.
+func (c Cause) persistent() bool {
+	return c == CauseDNS || c == CauseTLS || c == CauseProtocol
 }
 
 // Failure is a typed reason for the end of a connection.

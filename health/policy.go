@@ -11,6 +11,8 @@ type Policy struct {
 	StableAfter       time.Duration // only a connection that lasted so long forgets earlier failures
 	RateLimitCooldown time.Duration // first cooldown; doubles up to MaxCooldown
 	MaxCooldown       time.Duration
+	MaxRetryAfter     time.Duration // longest wait that a relay may ask for
+	CrowdedWait       time.Duration // after our own bound of connections per address
 	HoldOff           time.Duration // step for faults that do not pass by waiting a little: DNS, TLS, protocol
 	HoldOffAfter      int           // such faults in a row before the hold-off
 	HoldOffSpan       time.Duration // and they must span at least this long
@@ -22,6 +24,7 @@ func DefaultPolicy() Policy {
 		BaseBackoff: 5 * time.Second, MaxBackoff: time.Hour,
 		DeadAfter: 24 * time.Hour, DeadRetry: 24 * time.Hour, StableAfter: 5 * time.Minute,
 		RateLimitCooldown: 65 * time.Second, MaxCooldown: 30 * time.Minute,
+		MaxRetryAfter: 24 * time.Hour, CrowdedWait: 10 * time.Minute,
 		HoldOff: 12 * time.Hour, HoldOffAfter: 3, HoldOffSpan: time.Hour,
 	}
 }
@@ -32,31 +35,39 @@ func (p Policy) Up(s State, now time.Time) State {
 	return s
 }
 
-// Down records that a connection ended or could not be made, and sets NotBefore to the moment of the next dial. An end
-// that we chose (CauseLocal) counts as no failure; a nil failure is one.
+// Down records that a connection ended or could not be made, and sets NotBefore to the moment of the next dial, never before
+// what the relay asked for. An end that we chose (CauseLocal) and a bound of ours (CauseCrowded) count as no failure; a nil
+// failure is an end that we chose.
 func (p Policy) Down(s State, now time.Time, f *Failure) State {
 	if p.stable(s, now) {
 		s = State{UpSince: s.UpSince}
 	}
 	wasUp := !s.UpSince.IsZero()
 	s.UpSince = time.Time{}
-	if f == nil || f.Cause == CauseLocal {
+	switch {
+	case f == nil || f.Cause == CauseLocal:
+		if wasUp {
+			s.Persistent = 0
+		}
 		return s
-	}
-	if f.Cause == CauseRateLimit {
+	case f.Cause == CauseRateLimit:
 		return p.Limited(s, now, f)
+	case f.Cause == CauseCrowded:
+		s.NotBefore = s.notBefore(now.Add(p.CrowdedWait))
+		return s
 	}
 	s.record(now, f)
 	s.Failures++
 	if s.FailingSince.IsZero() {
 		s.FailingSince = now
 	}
-	if persistent(f.Cause) && !wasUp {
+	if f.Cause.persistent() {
 		s.Persistent++
 	} else {
 		s.Persistent = 0
 	}
-	s.NotBefore = now.Add(p.wait(s, now))
+	s.ask(now, p.retryAfter(f))
+	s.NotBefore = s.notBefore(now.Add(p.wait(s, now)))
 	return s
 }
 
@@ -64,15 +75,18 @@ func (p Policy) Down(s State, now time.Time, f *Failure) State {
 func (p Policy) Limited(s State, now time.Time, f *Failure) State {
 	s.record(now, f)
 	cool := doubled(p.RateLimitCooldown, s.Cooldowns, p.MaxCooldown)
-	if f != nil && f.RetryAfter > cool {
-		cool = min(f.RetryAfter, p.MaxCooldown)
-	}
 	s.Cooldowns++
-	s.CooldownUntil = now.Add(cool)
-	if s.CooldownUntil.After(s.NotBefore) {
-		s.NotBefore = s.CooldownUntil
-	}
+	s.Persistent = 0 // it was reached
+	s.CooldownUntil = later(s.CooldownUntil, now.Add(max(cool, p.retryAfter(f))))
+	s.NotBefore = s.notBefore(s.NotBefore)
 	return s
+}
+
+func (p Policy) retryAfter(f *Failure) time.Duration {
+	if f == nil {
+		return 0
+	}
+	return min(f.RetryAfter, p.MaxRetryAfter)
 }
 
 // Settle forgets earlier failures once a connection has been stable for long enough.
@@ -107,11 +121,6 @@ func (p Policy) wait(s State, now time.Time) time.Duration {
 
 func (p Policy) dead(s State, now time.Time) bool {
 	return !s.FailingSince.IsZero() && now.Sub(s.FailingSince) >= p.DeadAfter
-}
-
-// persistent reports causes that do not pass by waiting a little.
-func persistent(c Cause) bool {
-	return c == CauseDNS || c == CauseTLS || c == CauseProtocol
 }
 
 // doubled is base * 2^n, at most limit.

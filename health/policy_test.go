@@ -63,6 +63,19 @@ func TestDeadAfterADayIsDialledOnceADay(t *testing.T) {
 	require.Equal(t, p.DeadRetry, s.NotBefore.Sub(now))
 	s = p.Up(s, s.NotBefore)
 	require.Equal(t, Degraded, p.Status(s, s.UpSince), "back, but not yet stable")
+
+	for range 3 {
+		next := p.Down(State{Failures: s.Failures, FailingSince: s.FailingSince}, s.NotBefore, fail(CauseTimeout))
+		require.Equal(t, 24*time.Hour, next.NotBefore.Sub(s.NotBefore))
+		s = next
+	}
+	s = p.Up(s, s.NotBefore)
+	short := p.Down(s, s.UpSince.Add(4*time.Minute), fail(CauseLost))
+	require.Equal(t, Dead, p.Status(short, short.LastFailure), "not stable: dead again")
+	s = p.Settle(s, s.UpSince.Add(5*time.Minute))
+	require.Equal(t, Healthy, p.Status(s, s.UpSince.Add(5*time.Minute)))
+	s = p.Down(s, s.UpSince.Add(5*time.Minute), fail(CauseLost))
+	require.Equal(t, 5*time.Second, s.NotBefore.Sub(s.LastFailure), "a life of its own again")
 }
 
 func TestRateLimitDoublesAndIsNoFailure(t *testing.T) {
@@ -81,25 +94,118 @@ func TestRateLimitDoublesAndIsNoFailure(t *testing.T) {
 	require.Equal(t, 10*time.Minute, s.CooldownUntil.Sub(t0), "the relay's own word, when longer")
 }
 
-func TestFaultsThatDoNotPassAreHeldOff(t *testing.T) {
+func TestRetryAfterIsKept(t *testing.T) {
 	p := DefaultPolicy()
 	tests := []struct {
 		name  string
+		give  State
 		cause Cause
-		gaps  []time.Duration
+		after time.Duration
 		want  time.Duration
 	}{
-		{"three in less than an hour", CauseDNS, []time.Duration{0, time.Minute, time.Minute}, 20 * time.Second},
-		{"three over an hour", CauseTLS, []time.Duration{0, 30 * time.Minute, 30 * time.Minute}, 12 * time.Hour},
-		{"refused is not of that sort", CauseRefused, []time.Duration{0, 30 * time.Minute, 30 * time.Minute}, 20 * time.Second},
+		{"shorter than the cooldown", State{}, CauseRateLimit, time.Second, 65 * time.Second},
+		{"an hour is an hour", State{}, CauseRateLimit, time.Hour, time.Hour},
+		{"a day at most", State{}, CauseRateLimit, 40 * 24 * time.Hour, 24 * time.Hour},
+		{"unavailable for an hour", State{}, CauseHTTP, time.Hour, time.Hour},
+		{"unavailable for a second", State{}, CauseHTTP, time.Second, 5 * time.Second},
+		{"unavailable for a year", State{}, CauseHTTP, 365 * 24 * time.Hour, 24 * time.Hour},
+		{"an earlier, longer wish stands", State{CooldownUntil: t0.Add(2 * time.Hour)}, CauseRateLimit, time.Hour, 2 * time.Hour},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := p.Down(tt.give, t0, &Failure{Cause: tt.cause, RetryAfter: tt.after})
+			require.Equal(t, tt.want, s.NotBefore.Sub(t0))
+			require.Equal(t, tt.cause == CauseHTTP, s.Failures == 1)
+		})
+	}
+}
+
+func TestACooldownThatEndsWhileFailing(t *testing.T) {
+	p := DefaultPolicy()
+	s := p.Limited(p.Up(State{}, t0), t0, fail(CauseRateLimit))
+	s = p.Down(s, t0.Add(time.Second), fail(CauseLost))
+	require.Equal(t, s.CooldownUntil, s.NotBefore, "a lost connection does not shorten it")
+	require.Equal(t, RateLimited, p.Status(s, t0.Add(64*time.Second)))
+	require.Equal(t, Degraded, p.Status(s, s.CooldownUntil))
+
+	s = p.Down(s, s.CooldownUntil, fail(CauseRefused))
+	require.Equal(t, 10*time.Second, s.NotBefore.Sub(s.LastFailure), "backoff goes on")
+	s = p.Down(s, s.NotBefore, fail(CauseRateLimit))
+	require.Equal(t, 2, s.Failures)
+	require.Equal(t, 130*time.Second, s.NotBefore.Sub(s.LastFailure), "and so does the cooldown")
+}
+
+func TestFlappingKeepsTheBackoffGrowing(t *testing.T) {
+	p := DefaultPolicy()
+	var s State
+	now := t0
+	for i, w := range []time.Duration{5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600} {
+		s = p.Up(s, now)
+		now = now.Add(4 * time.Minute)
+		require.Equal(t, s, p.Settle(s, now))
+		s = p.Down(s, now, fail(CauseLost))
+		require.Equal(t, w*time.Second, s.NotBefore.Sub(now), "loss %d", i+1)
+		require.Equal(t, Degraded, p.Status(s, now))
+		now = s.NotBefore
+	}
+}
+
+func TestOurOwnBoundIsNoFailure(t *testing.T) {
+	p := DefaultPolicy()
+	s := p.Down(State{}, t0, fail(CauseCrowded))
+	require.Equal(t, State{NotBefore: t0.Add(10 * time.Minute)}, s)
+	require.Equal(t, Disconnected, p.Status(s, t0))
+
+	failing := p.Down(State{}, t0, fail(CauseDNS))
+	s = p.Down(failing, t0.Add(5*time.Second), fail(CauseCrowded))
+	s.NotBefore = failing.NotBefore
+	require.Equal(t, failing, s, "nor does it excuse one")
+}
+
+func TestGaugeValues(t *testing.T) {
+	require.Equal(t, []Status{1, 2, 3, 4, 5}, []Status{Healthy, Disconnected, Degraded, Dead, RateLimited})
+}
+
+func TestFaultsThatDoNotPassAreHeldOff(t *testing.T) {
+	p := DefaultPolicy()
+	half := 30 * time.Minute
+	type end struct {
+		gap   time.Duration
+		cause Cause
+		wasUp bool // for a minute
+	}
+	tests := []struct {
+		name string
+		ends []end
+		want time.Duration
+	}{
+		{"three in less than an hour", []end{{0, CauseDNS, false}, {time.Minute, CauseDNS, false}, {time.Minute, CauseDNS, false}}, 20 * time.Second},
+		{"three over an hour", []end{{0, CauseTLS, false}, {half, CauseTLS, false}, {half, CauseTLS, false}}, 12 * time.Hour},
+		{"two over an hour", []end{{0, CauseTLS, false}, {2 * half, CauseTLS, false}}, 10 * time.Second},
+		{"of different sorts", []end{{0, CauseTLS, false}, {half, CauseDNS, false}, {half, CauseProtocol, false}}, 12 * time.Hour},
+		{"each of twelve hours", []end{
+			{0, CauseTLS, false}, {half, CauseTLS, false}, {half, CauseTLS, false}, {12 * time.Hour, CauseTLS, false},
+		}, 12 * time.Hour},
+		{"dead is a day", []end{
+			{0, CauseTLS, false}, {half, CauseTLS, false}, {half, CauseTLS, false}, {12 * time.Hour, CauseTLS, false}, {12 * time.Hour, CauseTLS, false},
+		}, 24 * time.Hour},
+		{"not in a row", []end{{0, CauseDNS, false}, {half, CauseDNS, false}, {half, CauseTimeout, false}, {0, CauseDNS, false}}, 40 * time.Second},
+		{"a rate limit between", []end{{0, CauseDNS, false}, {half, CauseDNS, false}, {0, CauseRateLimit, false}, {half, CauseDNS, false}}, 20 * time.Second},
+		{"a connection that we ended between", []end{{0, CauseDNS, false}, {half, CauseDNS, false}, {0, CauseLocal, true}, {half, CauseDNS, false}}, 20 * time.Second},
+		{"a connection between", []end{{0, CauseDNS, false}, {half, CauseDNS, false}, {0, CauseLost, true}, {half, CauseDNS, false}}, 40 * time.Second},
+		{"broken frames whenever it connects", []end{{0, CauseProtocol, true}, {half, CauseProtocol, true}, {half, CauseProtocol, true}}, 12 * time.Hour},
+		{"refused is not of that sort", []end{{0, CauseRefused, false}, {half, CauseRefused, false}, {half, CauseRefused, false}}, 20 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var s State
 			now := t0
-			for _, g := range tt.gaps {
-				now = now.Add(g)
-				s = p.Down(s, now, fail(tt.cause))
+			for _, e := range tt.ends {
+				now = now.Add(e.gap)
+				if e.wasUp {
+					s = p.Up(s, now.Add(-time.Minute))
+				}
+				s = p.Down(s, now, fail(e.cause))
 			}
 			require.Equal(t, tt.want, s.NotBefore.Sub(now))
 		})

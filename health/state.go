@@ -15,6 +15,7 @@ type State struct {
 	NotBefore     time.Time `json:"not_before,omitzero"`
 	Cooldowns     int       `json:"cooldowns,omitempty"` // rate-limit signals in a row
 	CooldownUntil time.Time `json:"cooldown_until,omitzero"`
+	AskedUntil    time.Time `json:"asked_until,omitzero"` // the relay's own Retry-After beside a failure
 }
 
 const maxReason = 200 // bytes
@@ -32,6 +33,18 @@ func (s *State) record(now time.Time, f *Failure) {
 	if len(s.Reason) > maxReason {
 		s.Reason = s.Reason[:maxReason]
 	}
+}
+
+// ask keeps to the moment that a relay names.
+func (s *State) ask(now time.Time, after time.Duration) {
+	if after > 0 {
+		s.AskedUntil = later(s.AskedUntil, now.Add(after))
+	}
+}
+
+// notBefore is the moment given, or the later one that the relay asked us to wait for.
+func (s *State) notBefore(at time.Time) time.Time {
+	return later(at, later(s.CooldownUntil, s.AskedUntil))
 }
 
 // Status is the health of a relay as exported by the gauge ngit_sync_relay_status (DESIGN §8).
