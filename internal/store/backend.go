@@ -14,9 +14,9 @@ import (
 // backend is what the two dialects do differently. attach, transact, ping and detach are called by one goroutine at a
 // time: whoever opens the store, then its writer.
 type backend interface {
-	// attach makes the write connection and takes the daemon's lock, waiting for it at most wait. It is called again
-	// after a failure and keeps what still works. ErrLocked when another daemon has the database.
-	attach(ctx context.Context, wait time.Duration) error
+	// attach makes the write connection and takes the daemon's lock, waiting for it at most wait; blocked hears once who
+	// has it. It is called again after a failure and keeps what still works. ErrLocked when another daemon has the database.
+	attach(ctx context.Context, wait time.Duration, blocked func(holder string)) error
 	// transact runs fn in one transaction on the write connection and commits when it returns nil.
 	transact(ctx context.Context, fn func(tx) error) error
 	// counts reads where numbering and gauges begin.

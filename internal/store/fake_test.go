@@ -69,7 +69,7 @@ func (b *fakeBackend) rows() []event.ID {
 	return slices.Concat(b.groups...)
 }
 
-func (b *fakeBackend) attach(context.Context, time.Duration) error {
+func (b *fakeBackend) attach(context.Context, time.Duration, func(string)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tried = append(b.tried, time.Now())

@@ -30,7 +30,7 @@ func (s *Store) Load(ctx context.Context) (*sync.State, error) {
 		l.coordinates, l.readRepos, l.readRoots, l.readURLs, l.readRelays, l.readCoverage, l.readBatches, l.readLacks,
 	} {
 		if err := read(ctx); err != nil {
-			return nil, fmt.Errorf("load: %w", err)
+			return nil, advise(fmt.Errorf("load: %w", err))
 		}
 	}
 	s.Apply(l.leaveOut(), 0)

@@ -29,7 +29,7 @@ func (s *Store) LoadKnown(ctx context.Context, yield func(event.ID, relay.Dispos
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("load known ids: %w", err)
+		return advise(fmt.Errorf("load known ids: %w", err))
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func (s *Store) LoadWaiting(ctx context.Context, yield func(relay.Waiting)) erro
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("load pending: %w", err)
+		return advise(fmt.Errorf("load pending: %w", err))
 	}
 	return nil
 }

@@ -21,8 +21,9 @@ const lockEvery = 50 * time.Millisecond
 // let a third one in between.
 type fileLock struct{ file *os.File }
 
-// lockFile takes the lock, waiting for it at most wait. The error wraps ErrLocked when another has it.
-func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, error) {
+// lockFile takes the lock, waiting for it at most wait; blocked hears once who has it. The error wraps ErrLocked when another
+// has it for longer.
+func lockFile(ctx context.Context, path string, wait time.Duration, blocked func(holder string)) (*fileLock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -31,13 +32,17 @@ func lockFile(ctx context.Context, path string, wait time.Duration) (*fileLock, 
 	defer deadline.Stop()
 	retry := time.NewTicker(lockEvery)
 	defer retry.Stop()
-	for {
+	for said := false; ; {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			break
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+		}
+		if !said {
+			said = true
+			blocked(fmt.Sprintf("%s is locked by process %s", path, holder(f)))
 		}
 		select {
 		case <-retry.C:

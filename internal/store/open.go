@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,7 +50,7 @@ func openBackend(a address) (backend, error) {
 }
 
 // Open takes the lock of the database, brings its schema forwards and starts the writer. The error is a *URLError, a
-// *SchemaError, wraps ErrLocked, or says why the database cannot be reached.
+// *SchemaError, wraps ErrLocked, or says why the database cannot be used, and what to do about it.
 func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	a, err := parseAddress(url)
@@ -61,7 +62,7 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	log := opts.Log.With(zap.Stringer("database", a))
-	if _, _, err := prepare(ctx, b, opts.LockWait); err != nil {
+	if _, _, err := prepare(ctx, b, a, opts.LockWait, log); err != nil {
 		return nil, errors.Join(err, b.detach(context.WithoutCancel(ctx)))
 	}
 	s := newStore(b, opts, log)
@@ -69,11 +70,21 @@ func Open(ctx context.Context, url string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-func prepare(ctx context.Context, b backend, wait time.Duration) (from, to int64, err error) {
-	if err := b.attach(ctx, wait); err != nil {
-		return 0, 0, err
+func prepare(ctx context.Context, b backend, a address, wait time.Duration, log *zap.Logger) (from, to int64, err error) {
+	if err := b.attach(ctx, wait, sayBlocked(log, wait)); err != nil {
+		return 0, 0, advise(err)
 	}
-	return migrate(ctx, b)
+	if from, to, err = migrate(ctx, b); err != nil {
+		return from, to, advise(fmt.Errorf("schema of %s: %w", a, err))
+	}
+	return from, to, nil
+}
+
+// sayBlocked tells the operator why nothing happens.
+func sayBlocked(log *zap.Logger, wait time.Duration) func(holder string) {
+	return func(holder string) {
+		log.Info("database is locked, waiting", zap.String("holder", holder), zap.Duration("at_most", wait))
+	}
 }
 
 // Migrate brings the schema forwards and does nothing else. Errors are those of Open; another migration at the same
@@ -87,12 +98,14 @@ func Migrate(ctx context.Context, url string, log *zap.Logger) (from, to int64, 
 	if err != nil {
 		return 0, 0, err
 	}
-	from, to, err = prepare(ctx, b, migrateWait)
+	if log == nil {
+		log = zap.NewNop()
+	}
+	log = log.With(zap.Stringer("database", a))
+	from, to, err = prepare(ctx, b, a, migrateWait, log)
 	if err = errors.Join(err, b.detach(context.WithoutCancel(ctx))); err != nil {
 		return from, to, err
 	}
-	if log != nil {
-		log.Info("database schema", zap.Stringer("database", a), zap.Int64("from", from), zap.Int64("to", to))
-	}
+	log.Info("database schema", zap.Int64("from", from), zap.Int64("to", to))
 	return from, to, nil
 }

@@ -23,6 +23,7 @@ import (
 const (
 	postgresReaders = 4
 	pingTime        = 5 * time.Second
+	connectTime     = 10 * time.Second // to one host, unless the URL gives connect_timeout
 )
 
 // postgresBackend is a schema of a Postgres database. The connection that writes also holds the daemon's lock.
@@ -48,6 +49,9 @@ func openPostgres(url string) (*postgresBackend, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "ngit-sync"
 	}
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectTime
+	}
 	config.MaxConns = postgresReaders
 	config.MinConns = 0
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
@@ -57,7 +61,7 @@ func openPostgres(url string) (*postgresBackend, error) {
 	return &postgresBackend{config: config, pool: pool, read: stdlib.OpenDBFromPool(pool)}, nil
 }
 
-func (b *postgresBackend) attach(ctx context.Context, wait time.Duration) error {
+func (b *postgresBackend) attach(ctx context.Context, wait time.Duration, blocked func(holder string)) error {
 	b.drop(ctx)
 	config := b.config.ConnConfig.Copy()
 	config.RuntimeParams["synchronous_commit"] = "off" // see doc.go, durability
@@ -69,7 +73,7 @@ func (b *postgresBackend) attach(ctx context.Context, wait time.Duration) error 
 	if err := b.endStaleSession(ctx); err != nil {
 		return err
 	}
-	if err := b.takeLock(ctx, wait); err != nil {
+	if err := b.takeLock(ctx, wait, blocked); err != nil {
 		b.drop(ctx)
 		return err
 	}
@@ -97,7 +101,15 @@ func (b *postgresBackend) endStaleSession(ctx context.Context) error {
 // lockKey is per schema, so that several daemons can share a database with a schema each.
 const lockKey = `hashtextextended('ngit-sync ' || coalesce(current_schema(), ''), 0)`
 
-func (b *postgresBackend) takeLock(ctx context.Context, wait time.Duration) error {
+func (b *postgresBackend) takeLock(ctx context.Context, wait time.Duration, blocked func(holder string)) error {
+	var free bool
+	if err := b.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(`+lockKey+`)`).Scan(&free); err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	if free {
+		return nil
+	}
+	blocked(b.holder(ctx))
 	set := func(d time.Duration) error {
 		_, err := b.conn.Exec(ctx, `SELECT set_config('lock_timeout', $1, false)`, strconv.FormatInt(d.Milliseconds(), 10))
 		return err
@@ -108,7 +120,7 @@ func (b *postgresBackend) takeLock(ctx context.Context, wait time.Duration) erro
 	if _, err := b.conn.Exec(ctx, `SELECT pg_advisory_lock(`+lockKey+`)`); err != nil {
 		var e *pgconn.PgError
 		if errors.As(err, &e) && e.Code == "55P03" { // lock_not_available
-			return fmt.Errorf("%w%s", ErrLocked, b.holder(ctx))
+			return fmt.Errorf("%w (%s)", ErrLocked, b.holder(ctx))
 		}
 		return fmt.Errorf("lock: %w", err)
 	}
@@ -118,7 +130,7 @@ func (b *postgresBackend) takeLock(ctx context.Context, wait time.Duration) erro
 	return nil
 }
 
-// holder describes who has the lock, for people; empty when it cannot be told.
+// holder describes who has the lock, for people.
 func (b *postgresBackend) holder(ctx context.Context) string {
 	var pid int32
 	var addr string
@@ -127,9 +139,9 @@ func (b *postgresBackend) holder(ctx context.Context) string {
 		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 		AND (l.classid::bigint << 32) | l.objid::bigint = `+lockKey).Scan(&pid, &addr)
 	if err != nil {
-		return ""
+		return "from an unknown place"
 	}
-	return fmt.Sprintf(" (from %s, server process %d)", addr, pid)
+	return fmt.Sprintf("from %s, server process %d", addr, pid)
 }
 
 func (b *postgresBackend) drop(ctx context.Context) {

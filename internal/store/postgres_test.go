@@ -219,6 +219,8 @@ func TestPostgresUnreachable(t *testing.T) {
 	w, dsn := newWire(t, newPostgres(t).URL)
 	w.sever(true)
 	_, err := store.Open(t.Context(), dsn, store.Options{})
-	require.Error(t, err)
+	require.ErrorContains(t, err, w.listener.Addr().String())
+	require.ErrorContains(t, err, "; start that server, or correct host and port in database.url")
 	require.NotErrorIs(t, err, store.ErrLocked)
+	require.NotContains(t, err.Error(), "\n")
 }

@@ -11,12 +11,12 @@ import (
 func migrate(ctx context.Context, b backend) (from, to int64, err error) {
 	p, err := b.migrator()
 	if err != nil {
-		return 0, 0, fmt.Errorf("migrate: %w", err)
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	have, know, err := p.GetVersions(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("migrate: %w", err)
+		return 0, 0, err
 	}
 	if have > know {
 		return have, have, &SchemaError{have, know}

@@ -65,9 +65,9 @@ func (b *sqliteBackend) open(settings string, conns int) (*sql.DB, error) {
 	return db, nil
 }
 
-func (b *sqliteBackend) attach(ctx context.Context, wait time.Duration) error {
+func (b *sqliteBackend) attach(ctx context.Context, wait time.Duration, blocked func(holder string)) error {
 	if b.lock == nil {
-		lock, err := lockFile(ctx, b.path+".lock", wait)
+		lock, err := lockFile(ctx, b.path+".lock", wait, blocked)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,21 @@ func (b *sqliteBackend) attach(ctx context.Context, wait time.Duration) error {
 		return fmt.Errorf("open %s: %w", b.path, err)
 	}
 	b.conn, b.prepared = conn, map[string]*sql.Stmt{}
+	if err := b.probe(ctx); err != nil {
+		return fmt.Errorf("open %s: %w", b.path, err)
+	}
 	return nil
+}
+
+// probe reads the table of versions, because goose takes one that is damaged for one that is not there.
+func (b *sqliteBackend) probe(ctx context.Context) error {
+	var n int64
+	err := b.conn.QueryRowContext(ctx, `SELECT count(version_id) FROM goose_db_version`).Scan(&n)
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code() == sqlite3.SQLITE_ERROR { // no such table: a new file
+		return nil
+	}
+	return err
 }
 
 // drop gives the write connection back, with what was prepared on it.

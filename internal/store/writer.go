@@ -156,7 +156,7 @@ func (w *writer) persist(ctx context.Context, try func(context.Context) error) e
 			return err
 		}
 		if w.backoff == 0 {
-			w.log.Warn("database cannot be written, working from memory", zap.Error(err), zap.Int("rows", w.queue.length()))
+			w.log.Warn("database cannot be written, working from memory", zap.Error(advise(err)), zap.Int("rows", w.queue.length()))
 		}
 		w.up(false)
 		w.held, w.attached = false, false
@@ -192,7 +192,7 @@ func (w *writer) attach(ctx context.Context) error {
 		return nil
 	}
 	if !w.held {
-		if err := w.backend.attach(ctx, w.wait); err != nil {
+		if err := w.backend.attach(ctx, w.wait, sayBlocked(w.log, w.wait)); err != nil {
 			return err
 		}
 		if err := w.schema(ctx); err != nil {

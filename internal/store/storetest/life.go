@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/ngit-sync/ngit-sync/internal/store"
@@ -61,21 +63,47 @@ func testSecondDaemon(t *testing.T, db Database) {
 		_, err := store.Open(t.Context(), db.URL, store.Options{LockWait: 10 * time.Millisecond})
 		require.ErrorIs(t, err, store.ErrLocked)
 		require.ErrorContains(t, err, "another ngit-sync uses this database (")
+		require.ErrorContains(t, err, "stop that one, or give this one a database of its own")
 	}
 
 	// The first one is none the worse, and one that waits gets in when it goes.
 	s.Record(recorded(note(t, 1), relay.Stored, "", alpha, t0))
 	flush(t, s)
+	heard, log := hear(t)
 	next := make(chan error, 1)
 	go func() {
-		second, err := store.Open(t.Context(), db.URL, store.Options{LockWait: patience})
+		second, err := store.Open(t.Context(), db.URL, store.Options{LockWait: patience, Log: log})
 		if err == nil {
 			err = second.Close(context.WithoutCancel(t.Context()))
 		}
 		next <- err
 	}()
+	<-heard
 	shut(t, s)
 	require.NoError(t, <-next)
+
+	s = open(t, db, store.Options{})
+	heard, log = hear(t)
+	go func() {
+		_, _, err := store.Migrate(t.Context(), db.URL, log)
+		next <- err
+	}()
+	<-heard
+	shut(t, s)
+	require.NoError(t, <-next)
+}
+
+// hear makes a log whose channel delivers when somebody says that he waits for the lock.
+func hear(t *testing.T) (heard chan struct{}, log *zap.Logger) {
+	t.Helper()
+	heard = make(chan struct{}, 1)
+	log = zaptest.NewLogger(t, zaptest.WrapOptions(zap.Hooks(func(e zapcore.Entry) error {
+		if e.Message == "database is locked, waiting" {
+			heard <- struct{}{}
+		}
+		return nil
+	})))
+	return heard, log
 }
 
 func testNewerSchema(t *testing.T, db Database) {
