@@ -68,10 +68,12 @@ func BenchmarkLiveSetMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkLiveSetLay is one layout of everything, in a set where it fits and in one where most does not.
+// BenchmarkLiveSetLay is one layout of everything: in a set where it fits, in one where most does not, and at a relay that takes one
+// value per filter, where it needs as many subscriptions as there are values.
 func BenchmarkLiveSetLay(b *testing.B) {
+	narrow := filters.Budget{Subs: 1 << 20, FiltersPerREQ: 3, MessageBytes: 60_000, Values: 1}
 	for _, n := range []int{2_500, 50_000} {
-		for name, budget := range map[string]filters.Budget{"fits": generous, "overflows": assumed} {
+		for name, budget := range map[string]filters.Budget{"fits": generous, "overflows": assumed, "narrow": narrow} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
 				want := filters.Wants{Roots: slices.Values(span(0, n))}
 				s := filters.NewLiveSet(some.text)
