@@ -45,11 +45,7 @@ func (c Cause) fault() bool {
 // network reports causes that a broken uplink, resolver, proxy or clock of ours would bring. A relay that answers with an HTTP
 // status or asks for less, and an address that our own rules refuse, say nothing of it.
 func (c Cause) network() bool {
-	switch c {
-	case CauseDNS, CauseTLS, CauseRefused, CauseTimeout, CauseProtocol, CauseLost:
-		return true
-	}
-	return false
+	return c.persistent() || c == CauseRefused || c == CauseTimeout || c == CauseLost
 }
 
 // persistent reports causes that do not pass by waiting a little.

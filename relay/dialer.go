@@ -22,11 +22,13 @@ type DialerOptions struct {
 	AllowPrivate   []netip.Prefix // ranges that strangers may make us dial all the same
 	ConnectTimeout time.Duration  // DNS to handshake, 10 s
 	DocumentWait   time.Duration  // for a NIP-11 document, 5 s
+	DocumentAge    time.Duration  // so long a document is not fetched again, 24 h
+	PerAddress     int            // sockets open to one address (IPv6: /64) that strangers named, 4
 	MessageBytes   int64          // of one incoming message that is kept, 1 MiB
 	TLS            *tls.Config    // nil: the system's
 	Socket         SocketOptions
 
-	// DialContext takes the place of the TCP dial and of the guard that sits in it.
+	// DialContext takes the place of the TCP dial, and of the guard and the count of PerAddress that sit in it.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Rewrite maps a relay's name to the URL that is dialled; nil is the identity.
 	Rewrite func(relayurl.URL) (string, error)
@@ -35,6 +37,8 @@ type DialerOptions struct {
 func (o DialerOptions) withDefaults() DialerOptions {
 	def(&o.ConnectTimeout, 10*time.Second)
 	def(&o.DocumentWait, 5*time.Second)
+	def(&o.DocumentAge, 24*time.Hour)
+	def(&o.PerAddress, 4)
 	def(&o.MessageBytes, 1<<20)
 	if o.UserAgent == "" {
 		o.UserAgent = UserAgent("", "")
@@ -73,21 +77,32 @@ func UserAgent(version, contact string) string {
 
 // Dialer opens sockets to relays. It is safe for concurrent use.
 type Dialer struct {
-	opts    DialerOptions
-	clients [2]*http.Client // by Trust
+	opts      DialerOptions
+	sockets   [2]*http.Client // by Trust
+	fetchers  [2]*http.Client // of documents, by Trust
+	crowd     *crowd          // in sockets[Stranger]
+	documents documents
 }
 
 // NewDialer makes a Dialer; it holds no connections of its own.
 func NewDialer(o DialerOptions) *Dialer {
 	o = o.withDefaults()
-	d := &Dialer{opts: o}
-	d.clients[Stranger] = d.client(&net.Dialer{ControlContext: guard{allow: o.AllowPrivate}.control})
-	d.clients[Operator] = d.client(&net.Dialer{})
+	// A dial that ends before its handshake's time is up says what it was waiting for.
+	tcp := o.ConnectTimeout * 9 / 10
+	g := guard{allow: o.AllowPrivate}
+	d := &Dialer{
+		opts:      o,
+		crowd:     &crowd{guard: g, exempt: o.AllowPrivate, most: o.PerAddress, wait: tcp},
+		documents: documents{age: o.DocumentAge},
+	}
+	d.sockets[Stranger] = d.client(d.crowd.DialContext)
+	d.sockets[Operator] = d.client((&net.Dialer{Timeout: tcp}).DialContext)
+	d.fetchers[Stranger] = d.client((&net.Dialer{ControlContext: g.control}).DialContext)
+	d.fetchers[Operator] = d.sockets[Operator]
 	return d
 }
 
-func (d *Dialer) client(nd *net.Dialer) *http.Client {
-	dial := nd.DialContext
+func (d *Dialer) client(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Client {
 	if d.opts.DialContext != nil {
 		dial = d.opts.DialContext
 	}
@@ -115,7 +130,7 @@ func (d *Dialer) Dial(ctx context.Context, url relayurl.URL, trust Trust) (*Sock
 	defer cancel()
 	heard := new(clock)
 	conn, resp, err := websocket.Dial(dctx, target, &websocket.DialOptions{
-		HTTPClient:      d.clients[trust],
+		HTTPClient:      d.sockets[trust],
 		HTTPHeader:      http.Header{"User-Agent": {d.opts.UserAgent}},
 		CompressionMode: websocket.CompressionDisabled,
 		OnPingReceived:  func(context.Context, []byte) bool { heard.tick(); return true },

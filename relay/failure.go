@@ -50,8 +50,8 @@ func statusFailure(f *health.Failure, resp *http.Response) {
 // retryAfter reads seconds or a date (RFC 9110 §10.2.3); 0 when there is neither.
 func retryAfter(v string, now time.Time) time.Duration {
 	var d time.Duration
-	if s, err := strconv.ParseInt(v, 10, 32); err == nil {
-		d = time.Duration(s) * time.Second
+	if s, err := strconv.ParseInt(v, 10, 32); err == nil || errors.Is(err, strconv.ErrRange) {
+		d = time.Duration(s) * time.Second // out of range it is the largest or smallest
 	} else if at, err := http.ParseTime(v); err == nil {
 		d = at.Sub(now)
 	}
@@ -62,6 +62,7 @@ func retryAfter(v string, now time.Time) time.Duration {
 func cause(err error) health.Cause {
 	var (
 		guarded *GuardError
+		crowded *CrowdedError
 		dns     *net.DNSError
 		timeout net.Error
 		op      *net.OpError
@@ -69,6 +70,8 @@ func cause(err error) health.Cause {
 	switch {
 	case errors.As(err, &guarded):
 		return health.CausePolicy
+	case errors.As(err, &crowded):
+		return health.CauseCrowded
 	case errors.As(err, &dns):
 		return health.CauseDNS
 	case isTLS(err):

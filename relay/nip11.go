@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -44,19 +46,41 @@ const (
 	mostMessage       = 1 << 20
 )
 
-// Document fetches the NIP-11 document of a relay over the same transport, with the same guard, within DocumentWait.
+// Document fetches the NIP-11 document of a relay over the same transport, with the same guard, within DocumentWait. It is
+// remembered for DocumentAge, and that there is none for an hour; other failures are not.
 func (d *Dialer) Document(ctx context.Context, url relayurl.URL, trust Trust) (Document, *health.Failure) {
+	if doc, absent, ok := d.documents.get(url, time.Now()); ok {
+		doc.NIPs = slices.Clone(doc.NIPs)
+		return doc, absent
+	}
 	ctx, cancel := context.WithTimeout(ctx, d.opts.DocumentWait)
 	defer cancel()
 	raw, f := d.fetch(ctx, url, trust)
 	if f != nil {
+		if noDocument(f.HTTPStatus) {
+			d.documents.put(url, remembered{absent: f, at: time.Now()})
+		}
 		return Document{}, f
 	}
 	doc, err := ParseDocument(raw)
 	if err != nil {
-		return doc, &health.Failure{Cause: health.CauseProtocol, Err: fmt.Errorf("document of %s: %w", url, err)}
+		f := &health.Failure{Cause: health.CauseProtocol, Err: fmt.Errorf("document of %s: %w", url, err)}
+		d.documents.put(url, remembered{absent: f, at: time.Now()})
+		return doc, f
 	}
+	d.documents.put(url, remembered{doc: doc, at: time.Now()})
+	doc.NIPs = slices.Clone(doc.NIPs)
 	return doc, nil
+}
+
+// noDocument reports the statuses of a server that has none to give, as opposed to one that cannot give it now.
+func noDocument(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusGone,
+		http.StatusUpgradeRequired, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 func (d *Dialer) fetch(ctx context.Context, url relayurl.URL, trust Trust) ([]byte, *health.Failure) {
@@ -76,7 +100,7 @@ func (d *Dialer) fetch(ctx context.Context, url relayurl.URL, trust Trust) ([]by
 	}
 	req.Header.Set("Accept", "application/nostr+json")
 	req.Header.Set("User-Agent", d.opts.UserAgent)
-	resp, err := d.clients[trust].Do(req)
+	resp, err := d.fetchers[trust].Do(req)
 	if err != nil {
 		return nil, fail(cause(err), err)
 	}
@@ -137,7 +161,7 @@ func object(raw json.RawMessage) (map[string]json.RawMessage, error) {
 func text(raw json.RawMessage, limit int) string {
 	var s string
 	_ = json.Unmarshal(raw, &s)
-	return clipTo(s, limit)
+	return strings.Clone(clipTo(s, limit)) // a document is kept for a day: not the whole text with it
 }
 
 // number reads a whole number above 0, also one written as 5e2 or in quotes; 0 when there is none.
