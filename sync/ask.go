@@ -8,23 +8,38 @@ import (
 )
 
 // planBatches asks what comes next, as long as the connection has fewer than OpenBatches unanswered: batches that
-// wait, layer 1, the difference wanted - pending - confirmed, then the running pass.
+// wait, layer 1, the difference wanted - pending - confirmed, ancestors, then the running pass. Rotations have a place of their own.
 func (e *Engine) planBatches(r *remote, now time.Time) {
 	if r.limited(now) {
 		return
 	}
-	for len(r.open) < e.cfg.OpenBatches {
+	for r.asking() < e.cfg.OpenBatches {
 		b := r.nextWaiting(now)
 		if b == nil {
 			b = e.nextDifference(r)
 		}
 		if b == nil {
-			b = e.nextOfPass(r)
+			b = e.nextAncestors(r)
 		}
 		if b == nil {
-			return
+			b = e.nextOfPass(r, r.look, now)
+		}
+		if b == nil {
+			b = e.nextOfPass(r, r.pass, now)
+		}
+		if b == nil {
+			break
 		}
 		e.ask(b, now)
+	}
+	for _, x := range []*rotation{&r.heat, &r.warmth} {
+		for x.pass != nil && x.pass.open == 0 {
+			b := e.nextOfPass(r, x.pass, now)
+			if b == nil {
+				break
+			}
+			e.ask(b, now)
+		}
 	}
 }
 
@@ -88,21 +103,21 @@ func fillProgress(c *chunker, w *want, k kind, p *progress, total int) bool {
 	return true
 }
 
-func (e *Engine) nextOfPass(r *remote) *batch {
-	if r.pass == nil || r.pass.issued {
+func (e *Engine) nextOfPass(r *remote, p *pass, now time.Time) *batch {
+	if p == nil || p.issued {
 		return nil
 	}
 	c := newChunker(e.cfg.BatchChunks, e.cfg.TagsPerFilter)
-	r.pass.fill(c)
-	b := e.newBatch(r, c, r.pass)
+	e.fill(p, c, r, now)
+	b := e.newBatch(r, c, p)
 	if b == nil {
-		if r.pass.open == 0 {
-			e.endPass(r)
+		if p.issued && p.open == 0 {
+			e.endPass(r, p)
 		}
 		return nil
 	}
-	r.pass.open++
-	b.since = r.pass.since
+	p.open++
+	b.since = p.since
 	return b
 }
 
@@ -111,7 +126,7 @@ func (e *Engine) newBatch(r *remote, c *chunker, p *pass) *batch {
 		return nil
 	}
 	e.lastSaved++
-	b := &batch{number: e.lastSaved, remote: r, groups: c.groups, pass: p}
+	b := &batch{number: e.lastSaved, remote: r, groups: c.groups, pass: p, wanted: c.groups[0].kind == askLacks}
 	b.claim()
 	return b
 }
@@ -119,11 +134,11 @@ func (e *Engine) newBatch(r *remote, c *chunker, p *pass) *batch {
 // ask puts a batch to the connection. A batch with nothing left to ask has ended.
 func (e *Engine) ask(b *batch, now time.Time) {
 	r := b.remote
-	b.prune()
+	e.prune(b)
 	if b.started.IsZero() || !b.settledAny() {
 		b.started, b.head = now, false
 	}
-	fs, slots := b.question(e.cfg.TagsPerFilter, e.cfg.SinceOverlap)
+	fs, slots := e.question(b)
 	if len(fs) == 0 {
 		e.finish(b, now)
 		return
@@ -132,7 +147,9 @@ func (e *Engine) ask(b *batch, now time.Time) {
 	b.ask = e.lastBatch
 	e.asks[b.ask] = &ask{batch: b, slots: slots, started: b.started}
 	r.open[b] = true
-	e.emit(Tell{r.conn, relay.AskBatch{Batch: relay.Batch{ID: b.ask, Filters: fs, Mode: relay.Historic}}})
+	e.emit(Tell{r.conn, relay.AskBatch{Batch: relay.Batch{
+		ID: b.ask, Filters: fs, Mode: relay.Historic, Background: b.pass != nil && b.pass.background(), Wanted: b.wanted,
+	}}})
 }
 
 // settle takes in how far an ask has got, confirms the groups that are complete and stores the resume point.
@@ -166,7 +183,7 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 	}
 	kept := b.groups[:0]
 	for _, g := range b.groups {
-		if !g.complete(head) || g.stale(e.cfg.TagsPerFilter) {
+		if !g.complete(head) || e.stale(g, r) {
 			kept = append(kept, g)
 			continue
 		}
@@ -189,7 +206,7 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 		e.finish(b, now)
 		return
 	}
-	if b.pass == nil && !s.Final && !b.ended && b.settledAny() {
+	if b.kept() && !s.Final && !b.ended && b.settledAny() {
 		b.saved = true
 		e.persist(b.row())
 	}
@@ -216,12 +233,13 @@ func (e *Engine) finish(b *batch, now time.Time) {
 
 func (e *Engine) passBatchEnded(b *batch) {
 	r := b.remote
-	if b.pass == nil || b.pass != r.pass {
+	p := b.pass
+	if p == nil || *r.slot(p.kind) != p {
 		return
 	}
-	b.pass.open--
-	if b.pass.issued && b.pass.open == 0 {
-		e.endPass(r)
+	p.open--
+	if p.issued && p.open == 0 {
+		e.endPass(r, p)
 	}
 }
 
@@ -230,11 +248,18 @@ func (e *Engine) failed(b *batch, result, why string, now time.Time) {
 	r := b.remote
 	b.ask = 0
 	delete(r.open, b)
+	if b.rotates() { // the next one asks for it
+		b.ended, b.pass.failed = true, true
+		r.lastNote = why
+		e.passBatchEnded(b)
+		e.touch(r)
+		return
+	}
 	b.err = why
 	b.retryAt = now.Add(backoff(e.cfg.RetryBase, b.attempt, e.cfg.RetryMax))
 	b.attempt++
 	r.waiting = append(r.waiting, b)
-	if b.pass == nil {
+	if b.kept() {
 		b.saved = true
 		e.persist(b.row())
 	}
@@ -249,7 +274,7 @@ func (e *Engine) again(b *batch) {
 	b.ask, b.retryAt = 0, time.Time{}
 	delete(r.open, b)
 	r.waiting = slices.Insert(r.waiting, 0, b)
-	if b.pass == nil {
+	if b.kept() {
 		b.saved = true
 		e.persist(b.row())
 	}
@@ -267,8 +292,8 @@ func backoff(base time.Duration, n int, limit time.Duration) time.Duration {
 // suspend keeps the unfinished batches of a connection that ended: they go on where they settled, and look again at
 // what came after their start.
 func (e *Engine) suspend(r *remote) {
-	if r.pass != nil {
-		e.dropPassBatches(r)
+	for _, p := range r.passes() {
+		e.dropPass(r, p)
 	}
 	cut := r.openBatches()
 	clear(r.open)

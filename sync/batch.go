@@ -30,14 +30,23 @@ type batch struct {
 	ask     relay.BatchID // the running ask, 0 when it waits
 	ended   bool          // nothing of it is left to ask
 	saved   bool
+	wanted  bool // asks for ancestors, and nothing else
 	err     string
 }
+
+func (b *batch) rotates() bool { return b.pass != nil && b.pass.rotates() }
+
+// kept reports whether a restart resumes the batch: what belongs to a pass is found again by the next one, and ancestors are stored
+// by themselves.
+func (b *batch) kept() bool { return b.pass == nil && !b.wanted }
 
 // group is one chunk of wanted things and the filters that ask for them.
 type group struct {
 	kind   kind
 	items  []item
-	values int64 // fingerprint of what parts were made for
+	ids    []event.ID     // askReplies, askLacks
+	keys   []event.PubKey // askDeletions
+	values int64          // fingerprint of what parts were made for
 	parts  []part
 }
 
@@ -49,6 +58,9 @@ const (
 	askStates
 	askCoords
 	askRoots
+	askReplies // what tags them; no part of coverage, as the following
+	askDeletions
+	askLacks
 )
 
 // item is a range of one repo's numbered things; for states it has no range.
@@ -78,8 +90,9 @@ type slot struct {
 }
 
 // filters of the group in a fixed order, and a fingerprint of what they ask for, 0 when nothing of it is wanted any
-// more.
-func (g *group) filters(per int) ([]nostr.Filter, int64) {
+// more. What the relay refuses is left out.
+func (e *Engine) filters(g *group, m *remote) ([]nostr.Filter, int64) {
+	per := e.cfg.TagsPerFilter
 	switch g.kind {
 	case askAnnouncements:
 		return []nostr.Filter{filters.Announcements()}, 1
@@ -89,35 +102,48 @@ func (g *group) filters(per int) ([]nostr.Filter, int64) {
 		var keys []event.PubKey
 		for _, it := range g.items {
 			r := it.want.repo
+			if m.aside[r.ref.D] {
+				continue
+			}
 			ids, plain = append(ids, identifier(r.ref.D)), append(plain, r.ref.D)
 			if members := r.members(); len(members) > 0 {
 				shared, keys = append(shared, r.ref.D), append(keys, members...)
 			}
 		}
-		return append(filters.States(plain, per), filters.AnnouncementsBy(keys, shared, per)...), fingerprint(ids) ^ fingerprint(keys)
+		return append(filters.StatesOf(plain, per), filters.AnnouncementsBy(keys, shared, per)...), fingerprint(ids) ^ fingerprint(keys)
 	case askCoords:
 		var refs []event.Ref
 		for _, it := range g.items {
 			for _, c := range it.want.repo.coords[it.span.From:it.span.To] {
-				if it.want.repo.current[c] {
+				if it.want.repo.current[c] && !m.refuses(c) {
 					refs = append(refs, c)
 				}
 			}
 		}
-		return slices.Concat(filters.Repos(refs, per)...), fingerprint(refs)
+		return slices.Concat(filters.AboutRepos(refs, per)...), fingerprint(refs)
 	case askRoots:
 		var ids []event.ID
 		for _, it := range g.items {
-			ids = append(ids, it.want.repo.roots[it.span.From:it.span.To]...)
+			for _, v := range it.want.repo.roots[it.span.From:it.span.To] {
+				if id := e.names.roots.names[v]; !m.refuses(id) {
+					ids = append(ids, id)
+				}
+			}
 		}
-		return slices.Concat(filters.Roots(ids, per)...), fingerprint(ids)
+		return slices.Concat(filters.AboutRoots(ids, per)...), fingerprint(ids)
+	case askReplies:
+		return slices.Concat(filters.Replies(g.ids, per)...), fingerprint(g.ids)
+	case askDeletions:
+		return filters.DeletionsBy(g.keys, per), fingerprint(g.keys)
+	case askLacks:
+		return filters.IDs(g.ids, per), fingerprint(g.ids)
 	}
 	panic(fmt.Sprintf("sync: group kind %d", g.kind))
 }
 
 // stale reports that what the group asks for has changed since it was asked.
-func (g *group) stale(per int) bool {
-	_, values := g.filters(per)
+func (e *Engine) stale(g *group, m *remote) bool {
+	_, values := e.filters(g, m)
 	return values != g.values
 }
 
@@ -138,13 +164,12 @@ type identifier string
 
 func (d identifier) String() string { return string(d) }
 
-// question builds the filters that are still open, and what each belongs to. overlap is how far before its
-// start a batch that was cut off looks again.
-func (b *batch) question(per int, overlap time.Duration) ([]nostr.Filter, []slot) {
+// question builds the filters of a batch that are still open, and what each belongs to.
+func (e *Engine) question(b *batch) ([]nostr.Filter, []slot) {
 	var fs []nostr.Filter
 	var slots []slot
 	for _, g := range b.groups {
-		base, values := g.filters(per)
+		base, values := e.filters(g, b.remote)
 		if values != g.values || len(g.parts) != len(base) {
 			// what it asks for has changed: progress of the old filters says nothing of the new ones
 			g.values, g.parts = values, make([]part, len(base))
@@ -161,7 +186,7 @@ func (b *batch) question(per int, overlap time.Duration) ([]nostr.Filter, []slot
 			}
 			if b.head && !p.headDone {
 				f := base[i]
-				f.Since = stamp(b.started.Add(-overlap))
+				f.Since = stamp(b.started.Add(-e.cfg.SinceOverlap))
 				fs, slots = append(fs, f), append(slots, slot{g, i, true})
 			}
 		}
@@ -207,7 +232,7 @@ func (b *batch) claim() {
 		}
 		for _, it := range g.items {
 			switch g.kind {
-			case askAnnouncements: // has no items
+			case askAnnouncements, askReplies, askDeletions, askLacks: // have no items
 			case askStates:
 				it.want.statesAsked = true
 			case askCoords:
@@ -229,7 +254,7 @@ func (b *batch) confirm(g *group) []Row {
 	var rows []Row
 	for _, it := range g.items {
 		switch g.kind {
-		case askAnnouncements: // has no items
+		case askAnnouncements, askReplies, askDeletions, askLacks: // have no items
 		case askStates:
 			it.want.states = true
 		case askCoords:
@@ -243,7 +268,7 @@ func (b *batch) confirm(g *group) []Row {
 }
 
 // prune drops items whose repo or relay is no longer wanted.
-func (b *batch) prune() {
+func (e *Engine) prune(b *batch) {
 	kept := b.groups[:0]
 	for _, g := range b.groups {
 		items := g.items[:0]
@@ -253,7 +278,7 @@ func (b *batch) prune() {
 			}
 		}
 		g.items = items
-		if _, values := g.filters(1 << 20); values != 0 {
+		if _, values := e.filters(g, b.remote); values != 0 {
 			kept = append(kept, g)
 		}
 	}
@@ -348,7 +373,7 @@ func (w *want) numbers(k kind) uint32 {
 		return uint32(len(w.repo.coords))
 	case askRoots:
 		return uint32(len(w.repo.roots))
-	case askAnnouncements, askStates: // one answer for all
+	case askAnnouncements, askStates, askReplies, askDeletions, askLacks: // one answer for all
 	}
 	return 1
 }

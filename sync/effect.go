@@ -36,9 +36,16 @@ type Persist struct {
 // their repo was wanted. At most one is unanswered at any time.
 type AskOwn struct{ Refs []event.Ref }
 
+// Recall asks the ledger; Recalled brings the answer.
+type Recall struct {
+	Number uint64
+	Query  RecallQuery
+}
+
 // Forget says that nothing is kept of a relay any more.
 type Forget struct{ URL relayurl.URL }
 
+func (Recall) effect()  {}
 func (Forget) effect()  {}
 func (Dial) effect()    {}
 func (Tell) effect()    {}

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -27,8 +28,10 @@ type Engine struct {
 	index     *nip34.Index
 	repos     map[event.Ref]*repo
 	tagged    map[event.Ref][]*repo // coordinate -> repos that it belongs to
-	homes     map[event.ID][]*repo  // root -> repos
-	orphans   map[event.ID][]orphan // by parent
+	names     names
+	roots     []rootEvent               // by number
+	shared    map[filters.Value][]*repo // roots of several repos, their homes
+	orphans   map[event.ID][]orphan     // by parent
 	orphaned  int
 	saved     map[event.Ref]savedRepo
 	seen      map[event.Ref]uint64 // announcement -> last picture that held it
@@ -47,6 +50,11 @@ type Engine struct {
 	stopped bool
 
 	awaited map[event.ID][]*remote // accepted by the own relay, to come back through selfsub
+	lacking map[event.ID][]*repo   // ancestors that nobody has
+
+	recalls    map[recallKey]*recall // open or fresh
+	recalling  map[uint64]*recall    // open, by number
+	lastRecall uint64
 
 	conns   map[relay.ConnID]*remote
 	asks    map[relay.BatchID]*ask
@@ -70,9 +78,11 @@ func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.T
 	e := &Engine{
 		cfg: cfg, log: log, metrics: metrics, rng: rand.New(rand.NewPCG(cfg.Seed, 1)),
 		index: nip34.NewIndex(cfg.Rules), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
-		homes: map[event.ID][]*repo{}, orphans: map[event.ID][]orphan{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
+		names:  names{newNumbers[event.Ref](), newNumbers[string](), newNumbers[event.ID]()},
+		shared: map[filters.Value][]*repo{}, orphans: map[event.ID][]orphan{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
 		relays: map[relayurl.URL]*remote{}, refused: map[relayurl.URL]bool{},
-		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{},
+		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{}, lacking: map[event.ID][]*repo{},
+		recalls: map[recallKey]*recall{}, recalling: map[uint64]*recall{},
 		conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),
 	}
 	for _, u := range cfg.Bootstrap {
@@ -115,7 +125,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 	for _, ref := range changed {
 		// the stored order of coordinates comes first: Coverage counts in it
 		if _, wanted := e.index.Repo(ref); wanted && e.repos[ref] == nil {
-			e.repos[ref] = &repo{ref: ref, coords: coords[ref], wants: map[relayurl.URL]*want{}}
+			e.newRepo(ref, coords[ref])
 		}
 	}
 	e.reshape(changed)
@@ -127,16 +137,11 @@ func (e *Engine) load(state *State, now time.Time) error {
 		if int(row.N) != len(r.roots) {
 			return fmt.Errorf("roots of %s: number %d follows %d", row.Repo, row.N, len(r.roots)-1)
 		}
-		r.roots = append(r.roots, row.ID)
-		e.homes[row.ID] = append(e.homes[row.ID], r)
+		e.home(r, row.ID, max(row.Active, row.CreatedAt))
 	}
-	for _, ref := range changed {
-		if r := e.repos[ref]; r != nil {
-			for _, w := range r.sortedWants() {
-				if w.listed {
-					w.remote.live.AddRoots(r.roots)
-				}
-			}
+	for _, row := range state.Lacks {
+		if r := e.repos[row.Repo]; r != nil {
+			e.lack(r, row.ID, row.At)
 		}
 	}
 	for _, row := range state.Coverage {
@@ -147,6 +152,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 			r.health, r.cursor, r.lastFull, r.passSince = row.Health, row.Cursor, row.LastFull, row.PassSince
 			r.announcements, r.announcementsAsked = row.Announcements, row.Announcements
 			r.disconnectedAt = row.Cursor // what happened after it is unknown
+			r.heat.since, r.warmth.since, r.learned = row.PolledHot, row.PolledWarm, row.Learned
 		}
 	}
 	e.loadBatches(state.Batches)
@@ -156,6 +162,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 			w.queued = false
 			e.queue(w)
 		}
+		r.bare = slices.DeleteFunc(r.bare, func(w *want) bool { return w.around })
 	}
 	e.out, e.rows = nil, nil // what was stored needs no storing
 	e.asking, e.ownAsk = false, nil
@@ -174,7 +181,7 @@ func (e *Engine) loadCoverage(row SaveCoverage) {
 	if row.Coords.Count > uint32(len(r.coords)) || row.Roots.Count > uint32(len(r.roots)) {
 		return // it rests on numbers that were lost: ask again
 	}
-	w.states, w.statesAsked = row.States, row.States
+	w.states, w.statesAsked, w.around = row.States, row.States, row.Around && w.listed
 	w.coords = progress{row.Coords, row.Coords.clone()}
 	w.roots = progress{row.Roots, row.Roots.clone()}
 }
@@ -191,7 +198,7 @@ func (e *Engine) loadBatches(rows []SaveBatch) {
 			e.log.Warn("stored batch is asked afresh", zap.Error(err))
 			continue
 		}
-		b.prune()
+		e.prune(b)
 		if len(b.groups) == 0 {
 			continue
 		}

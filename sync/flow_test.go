@@ -48,7 +48,7 @@ func TestFreshStartAsksAllLayersWithoutSince(t *testing.T) {
 	require.Contains(t, kinds(open), event.KindAnnouncement)
 
 	for _, sub := range s.live[s.conn(one)][0].Open {
-		for _, f := range sub.Filters {
+		for _, f := range sub.All() {
 			require.True(t, f.LimitZero)
 			require.Nil(t, f.Since)
 		}
@@ -392,8 +392,8 @@ func TestBeyondTheLiveBudgetTheWideFiltersAreAsked(t *testing.T) {
 	subs := map[string]int{}
 	for _, c := range s.live[s.conn(one)] {
 		for _, sub := range c.Open {
-			subs[sub.ID] = len(sub.Filters)
-			for _, f := range sub.Filters {
+			subs[sub.ID] = len(sub.All())
+			for _, f := range sub.All() {
 				wide = wide || len(f.Tags["K"]) > 0
 			}
 		}

@@ -6,7 +6,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/selfsub"
@@ -45,7 +44,7 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		e.rooting = f.Picture
 	}
 	for _, root := range f.Roots {
-		e.addRoot(root.ID, root.CreatedAt, root.Refs)
+		e.addRoot(root.ID, root.CreatedAt, root.Refs, now)
 		e.cameBack(root.ID)
 	}
 	for _, d := range f.Deletions {
@@ -115,24 +114,24 @@ func wiped(missing, known int) bool {
 // await remembers what a batch taught the own relay, until it comes back through selfsub.
 func (e *Engine) await(r *remote, ids []event.ID) {
 	for _, id := range ids {
-		if e.announced[id] || e.homes[id] != nil || r.learned[id] {
+		if _, known := e.names.roots.of[id]; known || e.announced[id] || r.taught[id] {
 			continue
 		}
-		r.learned[id] = true
+		r.taught[id] = true
 		e.awaited[id] = append(e.awaited[id], r)
 	}
 }
 
 func (e *Engine) cameBack(id event.ID) {
 	for _, r := range e.awaited[id] {
-		delete(r.learned, id)
+		delete(r.taught, id)
 		e.touch(r)
 	}
 	delete(e.awaited, id)
 }
 
 func (e *Engine) forgetAwaited(r *remote) {
-	for id := range r.learned {
+	for id := range r.taught {
 		rest := e.awaited[id][:0]
 		for _, x := range e.awaited[id] {
 			if x != r {
@@ -143,13 +142,18 @@ func (e *Engine) forgetAwaited(r *remote) {
 			delete(e.awaited, id)
 		}
 	}
-	clear(r.learned)
+	clear(r.taught)
 }
 
 // Report takes in what a connection or the publisher said.
 func (e *Engine) Report(rep relay.Report, now time.Time) {
-	if s, ok := rep.(relay.Settled); ok {
-		e.settled(s, now)
+	switch rep := rep.(type) {
+	case relay.Settled:
+		e.settled(rep, now)
+		e.flush(now)
+		return
+	case relay.Accepted:
+		e.accepted(rep, now)
 		e.flush(now)
 		return
 	}
@@ -169,7 +173,9 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 	case relay.Limited:
 		e.limited(r, rep, now)
 	case relay.Evidence:
-		e.evidence(r, rep)
+		e.evidence(r, rep, now)
+	case relay.Foreign:
+		e.foreign(r, now)
 	}
 	e.touch(r)
 	e.flush(now)
@@ -193,7 +199,7 @@ func (e *Engine) settled(s relay.Settled, now time.Time) {
 	case b.ask != s.Batch: // asked again since
 	case len(b.groups) == 0:
 		e.finish(b, now)
-	case !slices.ContainsFunc(s.Filters, func(f relay.FilterEnd) bool { return !f.Done || f.Failed }):
+	case !b.rotates() && !slices.ContainsFunc(s.Filters, func(f relay.FilterEnd) bool { return !f.Done || f.Failed }):
 		e.again(b)
 	case len(b.groups) < before:
 		e.failed(b, "partial", s.Err, now)
@@ -207,14 +213,16 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 		return
 	}
 	e.dialed()
-	r.limits, r.name, r.everUp = up.Limits, up.Name, true
+	r.stated, r.name, r.everUp = up.Limits, up.Name, true
+	r.learn(now)
 	r.health = e.cfg.Health.Up(r.health, now)
 	absent := now.Sub(r.disconnectedAt)
 	first := r.disconnectedAt.IsZero() || r.cursor.IsZero()
 	e.to(r, Syncing, "handshake done", now)
 
 	r.closedSubs, r.reopenAt, r.reopened = nil, time.Time{}, 0
-	r.layOut(e.cfg.TagsPerFilter)
+	r.heat.due, r.warmth.due = time.Time{}, time.Time{}
+	e.layOut(r, now)
 	e.emit(Tell{r.conn, relay.SetLive{Open: r.live.All()}})
 
 	r.nextFull = now // after a first sync that was cut off
@@ -224,9 +232,9 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	since := e.gapSince(r)
 	switch {
 	case !first && absent <= e.cfg.ReconnectWindow:
-		e.startPass(r, since)
+		e.startPass(r, since, now)
 	case !first && !r.lastFull.IsZero() && now.Sub(r.lastFull) < e.cfg.FullInterval:
-		e.startPass(r, since) // a full pass was made today
+		e.startPass(r, since, now) // a full pass was made today
 	default:
 		r.passSince, r.nextCursor = time.Time{}, time.Time{}
 		r.forget()
@@ -250,29 +258,13 @@ func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 		e.suspend(r)
 		e.forgetAwaited(r)
 		r.full, r.nextCursor = false, time.Time{}
+		r.live, r.left, r.offers, r.ancestors, r.wide = nil, [3]int{}, nil, nil, false
 	}
 	if down.Failure != nil {
 		r.lastNote = down.Failure.Error()
 		why += ": " + down.Failure.Cause.String()
 	}
 	e.to(r, Disconnected, why, now)
-}
-
-// limited obeys a relay that asked for a pause.
-func (e *Engine) limited(r *remote, l relay.Limited, now time.Time) {
-	r.lastNote = l.Reason
-	r.health = e.cfg.Health.Limited(r.health, now, &health.Failure{Cause: health.CauseRateLimit})
-	r.unsafe = true
-}
-
-// evidence obeys a relay that takes less than we thought.
-func (e *Engine) evidence(r *remote, v relay.Evidence) {
-	r.lastNote = v.Reason
-	if v.Subscriptions > 0 && v.Subscriptions < r.limits.Subscriptions {
-		r.limits.Subscriptions = v.Subscriptions
-		r.layOut(e.cfg.TagsPerFilter)
-		e.startPass(r, e.gapSince(r)) // of what was not live
-	}
 }
 
 // liveSettled moves the cursor; it stands still while a pass with since is open, because a second absence would
@@ -286,18 +278,6 @@ func (e *Engine) liveSettled(r *remote, m relay.LiveSettled) {
 	}
 	if m.At.After(r.cursor) {
 		r.cursor, r.unsafe = m.At, true
-	}
-}
-
-// closed opens a live subscription that the relay ended again after a while, and asks for what was missed.
-func (e *Engine) closed(r *remote, c relay.Closed, now time.Time) {
-	r.lastNote = c.Reason
-	r.closedSubs = append(r.closedSubs, c.Sub)
-	if r.reopenAt.IsZero() {
-		r.reopenAt = now.Add(backoff(e.cfg.RetryBase, r.reopened, e.cfg.RetryMax))
-	}
-	if since := e.gapSince(r); !since.Equal(r.passSince) {
-		r.passSince, r.unsafe = since, true
 	}
 }
 

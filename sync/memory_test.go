@@ -13,6 +13,7 @@ import (
 type memory struct {
 	repos    map[event.Ref]SaveRepo
 	roots    []SaveRoot
+	lacks    []SaveLack
 	relays   map[relayurl.URL]SaveRelay
 	coverage map[pair]SaveCoverage
 	batches  map[numbered]SaveBatch
@@ -29,7 +30,7 @@ type numbered struct {
 }
 
 func newMemory() *memory {
-	return &memory{map[event.Ref]SaveRepo{}, nil, map[relayurl.URL]SaveRelay{}, map[pair]SaveCoverage{}, map[numbered]SaveBatch{}}
+	return &memory{map[event.Ref]SaveRepo{}, nil, nil, map[relayurl.URL]SaveRelay{}, map[pair]SaveCoverage{}, map[numbered]SaveBatch{}}
 }
 
 func (m *memory) apply(rows []Row) {
@@ -47,7 +48,15 @@ func (m *memory) apply(rows []Row) {
 				}
 			}
 		case SaveRoot:
-			m.roots = append(m.roots, row)
+			if i := slices.IndexFunc(m.roots, func(r SaveRoot) bool { return r.Repo == row.Repo && r.N == row.N }); i >= 0 {
+				m.roots[i].Active = row.Active
+			} else {
+				m.roots = append(m.roots, row)
+			}
+		case SaveLack:
+			m.lacks = append(m.lacks, row)
+		case DropLack:
+			m.lacks = slices.DeleteFunc(m.lacks, func(l SaveLack) bool { return l.Repo == row.Repo && l.ID == row.ID })
 		case SaveRelay:
 			m.relays[row.URL] = row
 		case DropRelay:
@@ -80,7 +89,7 @@ func (m *memory) clear(u relayurl.URL) {
 }
 
 func (m *memory) state() *State {
-	s := &State{Roots: slices.Clone(m.roots)}
+	s := &State{Roots: slices.Clone(m.roots), Lacks: slices.Clone(m.lacks)}
 	for _, r := range m.repos {
 		s.Repos = append(s.Repos, r)
 	}

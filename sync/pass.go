@@ -1,46 +1,119 @@
 package sync
 
 import (
+	"slices"
 	"time"
 
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/relay"
 )
 
-// pass goes over everything that is confirmed at a relay: with since after a short absence, without it once a day. It
-// forgets nothing; what it finds incomplete stays in its failed batches.
+// pass goes over what is confirmed at a relay and asks for it again. It forgets nothing. It goes want by want, and for each through
+// the stages; batches are made as connections have room for them.
 type pass struct {
-	since  time.Time // zero: everything
-	wants  []*want   // as of its start
-	first  bool      // layer 1 was asked
-	at     int       // next want
-	stage  kind      // next kind of that want
-	from   uint32    // next number of that kind
-	issued bool      // every batch has been made
-	open   int       // batches that have not ended well
+	kind    passKind
+	since   time.Time // of its filters; zero: none
+	started time.Time
+	wants   []*want // as of its start
+	at      int     // next want
+	stage   stage
+	from    uint32 // next number of that stage
+	first   bool   // layer 1 was asked
+	issued  bool   // every batch has been made
+	open    int    // batches that have not ended well
+	failed  bool   // of a rotation: something of it was not answered
+
+	recall    *recall   // around the next want, once it was asked for
+	notBefore time.Time // the ledger did not answer
+	authors   map[event.PubKey]bool
+	replies   []event.ID     // still to be asked
+	keys      []event.PubKey // likewise
+	lacks     []event.ID     // likewise
 }
 
-// startPass begins a pass, in place of an unfinished one of the same relay: since then lies at or before the older
+// passKind says what a pass is for.
+type passKind uint8
+
+const (
+	catchUp    passKind = iota // after a short absence or a change of what is live: since
+	daily                      // everything, without since
+	around                     // what was never asked around wants: replies to replies, deletions, ancestors
+	rotateHot                  // what is not live, of the last day
+	rotateWarm                 // likewise, of the last month
+)
+
+// stage is what a pass asks next of a want.
+type stage uint8
+
+const (
+	passStates stage = iota
+	passCoords
+	passRoots
+	passRecall
+	passReplies
+	passDeletions
+	passLacks
+)
+
+const (
+	hot      = 24 * time.Hour      // a root is hot when something was said about it in this time
+	warm     = 30 * 24 * time.Hour // likewise
+	replyAge = 90 * 24 * time.Hour // of replies that every pass looks around (DESIGN §5, layer 3b)
+)
+
+// startPass begins a pass with since, or without, in place of an unfinished one of the same relay: its since then lies at or before the older
 // one's, so it covers what that one would have.
-func (e *Engine) startPass(r *remote, since time.Time) {
-	if r.pass != nil {
-		if r.pass.since.IsZero() {
-			r.full, r.nextFull = false, since // it is due again afterwards
+func (e *Engine) startPass(r *remote, since, now time.Time) {
+	if old := r.pass; old != nil {
+		if old.kind == daily {
+			r.full, r.nextFull = false, now // it is due again afterwards
 		}
-		e.dropPassBatches(r)
+		e.dropPass(r, old)
 	}
-	r.pass = &pass{since: since, stage: askStates, wants: r.sortedWants()}
+	r.pass = &pass{kind: catchUp, since: since, started: now, wants: r.sortedWants()}
 	if since.IsZero() {
-		r.full = true
+		r.full, r.pass.kind = true, daily
 	} else {
 		r.passSince, r.unsafe = since, true
 	}
 	e.touch(r)
 }
 
-// dropPassBatches ends the batches of an unfinished pass.
-func (e *Engine) dropPassBatches(r *remote) {
+// planAround looks around wants where that was never done, once nothing new is asked any more: before, the ledger does not know what
+// lies there.
+func (e *Engine) planAround(r *remote, now time.Time) {
+	if r.look != nil || len(r.bare) == 0 || len(r.todo) > 0 || r.fetching() {
+		return
+	}
+	wants := slices.DeleteFunc(r.bare, func(w *want) bool { return r.wants[w.repo.ref] != w || !w.listed || w.around })
+	r.bare = nil
+	if len(wants) > 0 {
+		r.look = &pass{kind: around, started: now, wants: wants, stage: passRecall}
+	}
+}
+
+// slot is where a relay keeps its pass of a kind.
+func (r *remote) slot(k passKind) **pass {
+	switch k {
+	case around:
+		return &r.look
+	case rotateHot, rotateWarm:
+		return &r.rotation(k).pass
+	case catchUp, daily:
+	}
+	return &r.pass
+}
+
+// passes are those that are not over.
+func (r *remote) passes() []*pass {
+	return slices.DeleteFunc([]*pass{r.pass, r.look, r.heat.pass, r.warmth.pass}, func(p *pass) bool { return p == nil })
+}
+
+// dropPass ends an unfinished pass and its batches.
+func (e *Engine) dropPass(r *remote, p *pass) {
 	for _, b := range r.openBatches() {
-		if b.pass == r.pass {
+		if b.pass == p {
 			if r.phase.Open() {
 				e.emit(Tell{r.conn, relay.CancelBatch{ID: b.ask}})
 			}
@@ -48,113 +121,166 @@ func (e *Engine) dropPassBatches(r *remote) {
 			delete(r.open, b)
 		}
 	}
-	kept := r.waiting[:0]
-	for _, b := range r.waiting {
-		if b.pass == nil {
-			kept = append(kept, b)
-		}
+	r.waiting = slices.DeleteFunc(r.waiting, func(b *batch) bool { return b.pass == p })
+	if p.recall != nil {
+		p.recall.leave(r, p)
 	}
-	r.waiting = kept
-	r.pass = nil
+	if *r.slot(p.kind) = nil; p.kind == around {
+		r.bare = append(r.bare, p.wants...)
+	}
 }
 
 // endPass records that a pass went over everything with success.
-func (e *Engine) endPass(r *remote) {
-	since := r.pass.since
-	r.pass = nil
-	if !since.IsZero() {
-		r.passSince = time.Time{}
-		if r.nextCursor.After(r.cursor) {
-			r.cursor = r.nextCursor
+func (e *Engine) endPass(r *remote, p *pass) {
+	*r.slot(p.kind) = nil
+	switch p.kind {
+	case catchUp, daily:
+		e.closeGap(r)
+	case around:
+		for _, w := range p.wants {
+			if r.wants[w.repo.ref] == w && w.listed {
+				w.around = true
+				e.persist(w.row())
+			}
 		}
-		r.nextCursor = time.Time{}
-		r.unsafe = true
+	case rotateHot, rotateWarm:
+		r.endRotation(p)
 	}
+	r.unsafe = true
+	e.touch(r)
 }
 
-// fill adds what the pass asks next to a batch, until the batch is full or the pass is issued.
-func (p *pass) fill(c *chunker) {
+// closeGap lets the cursor move again: what lay between it and now was asked for. A subscription that the relay has ended since is a
+// gap of its own.
+func (e *Engine) closeGap(r *remote) {
+	if r.passSince.IsZero() || len(r.closedSubs) > 0 {
+		return
+	}
+	r.passSince = time.Time{}
+	if r.nextCursor.After(r.cursor) {
+		r.cursor = r.nextCursor
+	}
+	r.nextCursor = time.Time{}
+}
+
+// fill adds what the pass asks next to a batch, until the batch is full, the ledger has to be asked, or the pass is issued.
+func (e *Engine) fill(p *pass, c *chunker, r *remote, now time.Time) {
 	if !p.first {
 		p.first = true
-		c.add(askAnnouncements, nil, Span{})
+		if p.kind == catchUp || p.kind == daily {
+			c.add(askAnnouncements, nil, Span{})
+		}
 	}
 	for p.at < len(p.wants) {
 		w := p.wants[p.at]
-		if w.remote.wants[w.repo.ref] == w && !p.fillWant(c, w) {
+		if r.wants[w.repo.ref] == w && !e.fillWant(p, c, w, now) {
 			return
 		}
-		p.at, p.stage, p.from = p.at+1, askStates, 0
+		p.at, p.stage, p.from, p.recall = p.at+1, p.begins(), 0, nil
 	}
 	p.issued = true
 }
 
-// fillWant reports whether all of the want fitted.
-func (p *pass) fillWant(c *chunker, w *want) bool {
-	if p.stage == askStates {
-		if w.states && !c.add(askStates, w, Span{0, 1}) {
-			return false
-		}
-		p.stage = askCoords
+// begins is the first stage of each want.
+func (p *pass) begins() stage {
+	if p.kind == around {
+		return passRecall
 	}
-	if p.stage == askCoords {
-		if !p.fillSpans(c, w, askCoords, w.coords.confirmed) {
-			return false
-		}
-		p.stage, p.from = askRoots, 0
-	}
-	return p.fillSpans(c, w, askRoots, w.roots.confirmed)
+	return passStates
 }
 
-func (p *pass) fillSpans(c *chunker, w *want, k kind, have Coverage) bool {
+// fillWant reports whether all of the want fitted.
+func (e *Engine) fillWant(p *pass, c *chunker, w *want, now time.Time) bool {
+	for {
+		done := true
+		switch p.stage {
+		case passStates:
+			done = !e.asksStates(p, w) || c.add(askStates, w, Span{0, 1})
+		case passCoords:
+			done = p.fillSpans(c, w, askCoords, w.coords.confirmed, e.asksCoord(p, w))
+		case passRoots:
+			done = p.fillSpans(c, w, askRoots, w.roots.confirmed, e.asksRoot(p, w))
+		case passRecall:
+			done = e.recallFor(p, w, now)
+		case passReplies:
+			p.replies = c.takeIDs(askReplies, p.replies)
+			done = len(p.replies) == 0
+		case passDeletions:
+			p.keys = c.takeKeys(p.keys)
+			done = len(p.keys) == 0
+		case passLacks:
+			p.lacks = c.takeIDs(askLacks, p.lacks)
+			if len(p.lacks) == 0 {
+				return true
+			}
+			done = false
+		}
+		if !done {
+			return false
+		}
+		p.stage, p.from = p.stage+1, 0
+	}
+}
+
+// asksStates reports whether the pass asks for the states of a want: a rotation does where they are not live.
+func (e *Engine) asksStates(p *pass, w *want) bool {
+	if !w.states || !p.rotates() {
+		return w.states
+	}
+	return !w.remote.live.Has(filters.States, e.names.identifiers.of[w.repo.ref.D]) && p.tier(w.repo.active)
+}
+
+// asksCoord gives which coordinates of a want the pass asks for; nil: all.
+func (e *Engine) asksCoord(p *pass, w *want) func(uint32) bool {
+	if !p.rotates() {
+		return nil
+	}
+	return func(n uint32) bool {
+		v, ok := e.names.coords.of[w.repo.coords[n]]
+		return p.tier(w.repo.active) && !(ok && w.remote.live.Has(filters.Repos, v))
+	}
+}
+
+// asksRoot gives which roots of a want the pass asks for; nil: all.
+func (e *Engine) asksRoot(p *pass, w *want) func(uint32) bool {
+	if !p.rotates() {
+		return nil
+	}
+	return func(n uint32) bool {
+		v := w.repo.roots[n]
+		return p.tier(e.roots[v].active) && !w.remote.live.Has(filters.Roots, v)
+	}
+}
+
+func (p *pass) fillSpans(c *chunker, w *want, k kind, have Coverage, asks func(uint32) bool) bool {
 	for _, s := range have.Spans() {
 		s.From = max(s.From, p.from)
 		for s.From < s.To {
-			n := c.take(k, w, s)
-			if n == 0 {
-				return false
+			part := s
+			if asks != nil {
+				for part.From < part.To && !asks(part.From) {
+					part.From++
+				}
+				for to := part.From; ; to++ {
+					if to == part.To || !asks(to) {
+						part.To = to
+						break
+					}
+				}
 			}
-			s.From += n
+			if part.From < part.To {
+				n := c.take(k, w, part)
+				if n == 0 {
+					return false
+				}
+				part.From += n
+			}
+			s.From = part.From
 			p.from = s.From
 		}
 	}
 	return true
 }
 
-// chunker fills the groups of one batch.
-type chunker struct {
-	groups []*group
-	max    int // groups
-	per    int // values of one group
-	sizes  map[*group]uint32
-	last   map[kind]*group
-}
-
-func newChunker(groups, per int) *chunker {
-	return &chunker{max: groups, per: per, sizes: map[*group]uint32{}, last: map[kind]*group{}}
-}
-
-// add takes a whole span or nothing.
-func (c *chunker) add(k kind, w *want, s Span) bool {
-	if k == askAnnouncements {
-		c.groups = append(c.groups, &group{kind: k})
-		return true
-	}
-	return c.take(k, w, s) == s.To-s.From
-}
-
-// take puts as much of the span as fits into one group and returns how much that was.
-func (c *chunker) take(k kind, w *want, s Span) uint32 {
-	g := c.last[k]
-	if g == nil || c.sizes[g] >= uint32(c.per) {
-		if len(c.groups) >= c.max {
-			return 0
-		}
-		g = &group{kind: k}
-		c.groups = append(c.groups, g)
-		c.last[k] = g
-	}
-	n := min(s.To-s.From, uint32(c.per)-c.sizes[g])
-	c.sizes[g] += n
-	g.items = append(g.items, item{w, Span{s.From, s.From + n}})
-	return n
-}
+// background reports a pass that nobody waits for: it takes at most a tenth of the request budget (DESIGN §5, manners).
+func (p *pass) background() bool { return p.rotates() || p.kind == daily }

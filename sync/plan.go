@@ -1,9 +1,8 @@
 package sync
 
 import (
+	"slices"
 	"time"
-
-	"github.com/ngit-sync/ngit-sync/relay"
 )
 
 // plan brings one relay in line with what is wanted of it: whether to dial, what to ask live, what to ask
@@ -23,7 +22,10 @@ func (e *Engine) plan(r *remote, now time.Time) {
 		if settled != r.health {
 			r.health, r.unsafe = settled, true
 		}
+		e.planLearned(r, now)
 		e.planFull(r, now)
+		e.planAround(r, now)
+		e.planRotation(r, now)
 		e.planLive(r, now)
 		e.planBatches(r, now)
 		e.planPhase(r, now)
@@ -61,7 +63,7 @@ func (e *Engine) planDial(r *remote, now time.Time) {
 	r.conn = e.lastConn
 	e.conns[r.conn] = r
 	e.to(r, Connecting, "due and wanted", now)
-	e.emit(Dial{ID: r.conn, URL: r.url, Trust: r.trust()})
+	e.emit(Dial{ID: r.conn, URL: r.url, Trust: r.trust(), Learned: r.learned})
 }
 
 // dialed frees a place for the next relay that is due.
@@ -78,64 +80,19 @@ func (e *Engine) dialed() {
 	}
 }
 
-// planFull starts the daily pass over everything.
+// planFull starts the daily pass over everything. A pass with since that only waits for batches that fail makes way.
 func (e *Engine) planFull(r *remote, now time.Time) {
-	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || (r.pass != nil && !r.pass.since.IsZero()) {
+	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || (r.pass != nil && !r.stuck()) {
 		return
 	}
 	e.to(r, Syncing, "daily catch-up", now)
-	e.startPass(r, time.Time{})
+	e.startPass(r, time.Time{}, now)
 	r.nextFull = e.fullAfter(now) // what fails of it does not hold up the next one
 }
 
-// planLive sends what has changed of the live set.
-func (e *Engine) planLive(r *remote, now time.Time) {
-	if !r.wide && r.overflows() {
-		// values move between subscriptions: what passes by meanwhile is asked for
-		r.layOut(e.cfg.TagsPerFilter)
-		e.startPass(r, e.gapSince(r))
-	}
-	open, closed := r.live.Changes()
-	if !r.reopenAt.IsZero() && !now.Before(r.reopenAt) {
-		r.reopenAt = time.Time{}
-		r.reopened++ // each time costs a pass
-		open = mergeSubs(open, r.live.All(), r.closedSubs)
-		r.closedSubs = nil
-		e.startPass(r, e.gapSince(r))
-	}
-	if len(open) > 0 || len(closed) > 0 {
-		e.emit(Tell{r.conn, relay.SetLive{Open: open, Close: closed}})
-	}
-}
-
-// gapSince is the since of a pass that closes a gap in what was live.
-func (e *Engine) gapSince(r *remote) time.Time {
-	from := r.cursor
-	switch {
-	case !r.passSince.IsZero():
-		return r.passSince
-	case from.IsZero():
-		from = r.health.UpSince
-	}
-	return from.Add(-e.cfg.SinceOverlap)
-}
-
-// mergeSubs adds to open the subscriptions of all that have one of these ids.
-func mergeSubs(open, all []relay.Sub, ids []string) []relay.Sub {
-	have := map[string]bool{}
-	for _, s := range open {
-		have[s.ID] = true
-	}
-	want := map[string]bool{}
-	for _, id := range ids {
-		want[id] = !have[id]
-	}
-	for _, s := range all {
-		if want[s.ID] {
-			open = append(open, s)
-		}
-	}
-	return open
+// stuck reports that all that is left of the pass are batches that failed.
+func (r *remote) stuck() bool {
+	return r.pass != nil && r.pass.issued && len(r.waiting) > 0 && !r.busy()
 }
 
 // planPhase makes the double check: nothing pending, and what was learned has come back or had its time.
@@ -187,10 +144,31 @@ func (e *Engine) fullAfter(last time.Time) time.Time {
 	return at
 }
 
-// busy reports whether anything is asked or still to be asked; failed batches that wait for their retry do
+// busy reports whether anything is asked or still to be asked; failed batches that wait for their retry, and rotations, do
 // not count.
 func (r *remote) busy() bool {
-	return len(r.open) > 0 || len(r.todo) > 0 || !r.announcementsAsked || (r.pass != nil && !r.pass.issued)
+	return r.asking() > 0 || len(r.todo) > 0 || len(r.bare) > 0 || !r.announcementsAsked || slices.ContainsFunc([]*pass{r.pass, r.look}, func(p *pass) bool { return p != nil && !p.issued })
+}
+
+// fetching reports whether something is asked that was never asked before.
+func (r *remote) fetching() bool {
+	for b := range r.open {
+		if b.pass == nil {
+			return true
+		}
+	}
+	return !r.announcementsAsked
+}
+
+// asking is the number of open batches, but for those of rotations.
+func (r *remote) asking() int {
+	n := 0
+	for b := range r.open {
+		if !b.rotates() {
+			n++
+		}
+	}
+	return n
 }
 
 // retrying reports whether a batch that failed before is being asked again.
@@ -205,7 +183,7 @@ func (r *remote) retrying() bool {
 
 // settledAt is the moment of the second look.
 func (e *Engine) settledAt(r *remote) time.Time {
-	if len(r.learned) == 0 || r.lastSettled.IsZero() {
+	if len(r.taught) == 0 || r.lastSettled.IsZero() {
 		return time.Time{}
 	}
 	return r.lastSettled.Add(e.cfg.SettleDelay)
@@ -228,6 +206,10 @@ func (e *Engine) nextWake(r *remote, now time.Time) time.Time {
 	}
 	if r.phase.Open() {
 		next(r.nextFull, r.reopenAt, e.cfg.Health.StableAt(r.health), r.health.CooldownUntil)
+		next(r.expires(), r.heat.due, r.warmth.due)
+		for _, p := range r.passes() {
+			next(p.notBefore)
+		}
 		if r.phase == Syncing {
 			next(e.settledAt(r))
 		}

@@ -61,6 +61,8 @@ func answer(e *Engine) {
 		}
 		for _, x := range effects {
 			switch x := x.(type) {
+			case Recall:
+				e.Recalled(x.Number, Recalled{}, nil, t0)
 			case Dial:
 				e.Report(relay.Up{ID: x.ID, Limits: relay.AssumedLimits()}, t0)
 			case Tell:

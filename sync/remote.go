@@ -36,28 +36,40 @@ type remote struct {
 	health  health.State
 
 	conn      relay.ConnID
-	limits    relay.Limits
+	stated    relay.Limits    // by its document, or assumed
+	learned   relay.Learned   // beyond that
+	limits    relay.Limits    // that hold
+	aside     map[string]bool // values that it refuses
 	name      string
 	everUp    bool
 	queuedFor bool // stands in the queue for a dial
 
 	wants       map[event.Ref]*want
-	identifiers map[string]int // of wants, counted
-	todo        []*want        // with something missing; may hold wants that are gone
-	live        *filters.LiveSet
-	wide        bool     // not everything fits: the wide filters are asked, too
-	closedSubs  []string // ended by the relay, opened again at reopenAt
-	reopenAt    time.Time
-	reopened    int // times, on this connection
+	identifiers map[filters.Value]int32 // of wants, counted
+	todo        []*want                 // with something missing; may hold wants that are gone
+	bare        []*want                 // that were never looked around; may hold wants that are gone, or were
+	ancestors   []event.ID              // to be asked at once
+	heat        rotation                // of what was active in the last day
+	warmth      rotation                // of what was in the last month
+
+	live       *filters.LiveSet // nil without a connection
+	laidFor    filters.Budget   // of live
+	left       [3]int           // wanted values that are not live, by family
+	wide       bool             // the wide filters stand in for them
+	offers     []filters.Value  // roots that want a place among those that are live
+	closedSubs []string         // ended by the relay, opened again at reopenAt
+	reopenAt   time.Time
+	reopened   int // times, on this connection
 
 	announcements      bool // layer 1 confirmed
 	announcementsAsked bool
 	open               map[*batch]bool
 	waiting            []*batch // failed, or cut off by the end of a connection
-	pass               *pass
-	full               bool // this connection's sync is without since; its end is a full sync
+	pass               *pass    // since, or daily
+	look               *pass    // around wants
+	full               bool     // this connection's sync is without since; its end is a full sync
 
-	learned     map[event.ID]bool // accepted by the own relay, not yet come back through selfsub
+	taught      map[event.ID]bool // accepted by the own relay, not yet come back through selfsub
 	lastSettled time.Time
 
 	cursor         time.Time
@@ -90,18 +102,23 @@ func (r *remote) row() SaveRelay {
 	return SaveRelay{
 		URL: r.url, Health: r.health, Announcements: r.announcements, Cursor: r.cursor,
 		DisconnectedAt: r.disconnectedAt, LastFull: r.lastFull, PassSince: r.passSince,
+		PolledHot: r.heat.since, PolledWarm: r.warmth.since, Learned: r.learned,
 	}
 }
 
 // forget drops what is confirmed, so that everything is asked afresh; batches that are kept stay asked.
 func (r *remote) forget() {
 	r.announcements, r.announcementsAsked = false, false
-	r.todo = nil
+	r.todo, r.bare = nil, nil
 	for _, w := range r.sortedWants() {
 		w.forget()
 		w.queued = true
 		r.todo = append(r.todo, w)
+		if w.listed {
+			r.bare = append(r.bare, w)
+		}
 	}
+	r.heat, r.warmth = rotation{}, rotation{}
 	for _, b := range r.waiting {
 		b.claim()
 	}
@@ -115,34 +132,6 @@ func (r *remote) sortedWants() []*want {
 // openBatches lists the running batches, oldest first.
 func (r *remote) openBatches() []*batch {
 	return slices.SortedFunc(maps.Keys(r.open), func(a, b *batch) int { return cmp.Compare(a.number, b.number) })
-}
-
-// liveBudget leaves a quarter of the subscriptions, at least two, to historic work (DESIGN §5).
-func (r *remote) liveBudget(perFilter int) filters.Budget {
-	free := max(2, r.limits.Subscriptions/4)
-	return filters.Budget{
-		Subs:          max(1, r.limits.Subscriptions-free),
-		FiltersPerREQ: r.limits.FiltersPerREQ,
-		MessageBytes:  r.limits.MessageBytes,
-		Values:        perFilter,
-		Wide:          r.wide,
-	}
-}
-
-// layOut packs the live set anew for the limits of the connection, with the wide filters when not all of it fits.
-func (r *remote) layOut(perFilter int) {
-	r.wide = false
-	r.live.Resize(r.liveBudget(perFilter))
-	if r.overflows() {
-		r.wide = true
-		r.live.Resize(r.liveBudget(perFilter))
-	}
-}
-
-// overflows reports whether wanted values have no room in live filters.
-func (r *remote) overflows() bool {
-	repos, roots, states := r.live.Uncovered()
-	return repos+roots+states > 0
 }
 
 // refusedKept bounds the memory for relays that are only counted.
@@ -164,11 +153,10 @@ func (e *Engine) remote(u relayurl.URL) *remote {
 
 func (e *Engine) newRemote(u relayurl.URL, o Origin) *remote {
 	r := &remote{
-		url: u, origin: o, limits: relay.AssumedLimits(),
-		wants: map[event.Ref]*want{}, identifiers: map[string]int{},
-		open: map[*batch]bool{}, learned: map[event.ID]bool{},
+		url: u, origin: o, stated: relay.AssumedLimits(), limits: relay.AssumedLimits(),
+		wants: map[event.Ref]*want{}, identifiers: map[filters.Value]int32{},
+		open: map[*batch]bool{}, taught: map[event.ID]bool{},
 	}
-	r.live = filters.NewLiveSet(r.liveBudget(e.cfg.TagsPerFilter))
 	e.relays[u] = r
 	if r.operator() {
 		e.operator = append(e.operator, r)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
+	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -16,9 +18,14 @@ type repo struct {
 	ref     event.Ref
 	coords  []event.Ref // in the order learned; numbers of Coverage
 	current map[event.Ref]bool
-	roots   []event.ID // in the order learned; numbers of Coverage
+	roots   []filters.Value // in the order learned; numbers of Coverage
+	active  int64           // of the root about which something was said last, unix seconds
 	wants   map[relayurl.URL]*want
 	capped  bool // more roots exist than RootsPerRepo
+
+	lacks     map[event.ID]time.Time // ancestors that nobody has, by when they were noted
+	lackDay   time.Time
+	lackCount int // noted on that day
 }
 
 // want is what one relay should give of one repo, and how much of that is confirmed.
@@ -27,6 +34,7 @@ type want struct {
 	remote *remote
 	listed bool // an announcement of the repo names the relay; else only states are asked there
 	queued bool // stands in remote.todo
+	around bool // replies to replies, deletions and ancestors were asked for
 
 	states      bool // confirmed
 	statesAsked bool
@@ -48,12 +56,12 @@ func (w *want) missing() bool {
 }
 
 func (w *want) forget() {
-	w.states, w.statesAsked = false, false
+	w.states, w.statesAsked, w.around = false, false, false
 	w.coords, w.roots = progress{}, progress{}
 }
 
 func (w *want) row() SaveCoverage {
-	return SaveCoverage{Relay: w.remote.url, Repo: w.repo.ref, States: w.states, Coords: w.coords.confirmed, Roots: w.roots.confirmed}
+	return SaveCoverage{Relay: w.remote.url, Repo: w.repo.ref, States: w.states, Coords: w.coords.confirmed, Roots: w.roots.confirmed, Around: w.around}
 }
 
 // reshape brings the repos with these refs in line with the index, after announcements came or went.
@@ -63,15 +71,20 @@ func (e *Engine) reshape(refs []event.Ref) {
 		r := e.repos[ref]
 		switch {
 		case wanted && r == nil:
-			r = &repo{ref: ref, wants: map[relayurl.URL]*want{}}
-			e.repos[ref] = r
-			e.shape(r, now)
+			e.shape(e.newRepo(ref, nil), now)
 		case wanted:
 			e.shape(r, now)
 		case r != nil:
 			e.dropRepo(r)
 		}
 	}
+}
+
+func (e *Engine) newRepo(ref event.Ref, coords []event.Ref) *repo {
+	r := &repo{ref: ref, coords: coords, wants: map[relayurl.URL]*want{}}
+	e.repos[ref] = r
+	e.names.identifiers.use(ref.D)
+	return r
 }
 
 // shape updates coordinates and relays of one repo.
@@ -99,9 +112,7 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 	r.current = current
 	for _, c := range added {
 		e.tagged[c] = append(e.tagged[c], r)
-	}
-	for _, c := range removed {
-		e.untag(c, r)
+		e.names.coords.use(c)
 	}
 	e.saveRepo(r, now)
 	e.askOwn(added)
@@ -135,23 +146,31 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 			e.leave(w)
 		} else {
 			e.deafen(w, removed, nil)
-			w.remote.live.AddRepos(w.liveCoords(added))
+			if w.listed {
+				w.remote.listen(filters.Repos, e.numbered(added)...)
+			}
 			e.queue(w)
 		}
 	}
+	for _, c := range removed {
+		e.untag(c, r)
+	}
+}
+
+// numbered gives the numbers of coordinates that are in use.
+func (e *Engine) numbered(refs []event.Ref) []filters.Value {
+	out := make([]filters.Value, 0, len(refs))
+	for _, c := range refs {
+		if v, ok := e.names.coords.of[c]; ok {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // sortedWants lists the wants of the repo by relay.
 func (r *repo) sortedWants() []*want {
 	return slices.SortedFunc(maps.Values(r.wants), func(a, b *want) int { return cmp.Compare(a.remote.url, b.remote.url) })
-}
-
-// liveCoords are the coordinates to subscribe to: none at a relay that no announcement names.
-func (w *want) liveCoords(refs []event.Ref) []event.Ref {
-	if !w.listed {
-		return nil
-	}
-	return refs
 }
 
 // currentCoords are the coordinates that still belong to the repo, in the order learned.
@@ -183,17 +202,19 @@ func (e *Engine) join(r *repo, m *remote, listed bool) {
 		w = &want{repo: r, remote: m}
 		r.wants[m.url] = w
 		m.wants[r.ref] = w
-		if m.identifiers[r.ref.D]++; m.identifiers[r.ref.D] == 1 {
-			m.live.AddStates([]string{r.ref.D})
+		d := e.names.identifiers.of[r.ref.D]
+		if m.identifiers[d]++; m.identifiers[d] == 1 {
+			m.listen(filters.States, d)
 		}
 	}
 	if listed && !w.listed {
 		w.listed = true
-		m.live.AddRepos(r.currentCoords())
-		m.live.AddRoots(r.roots)
+		m.listen(filters.Repos, e.numbered(r.currentCoords())...)
+		m.listen(filters.Roots, r.roots...)
+		m.bare = append(m.bare, w)
 	}
 	if !listed && w.listed {
-		w.listed = false
+		w.listed, w.around = false, false
 		e.deafen(w, r.currentCoords(), r.roots)
 		w.coords, w.roots = progress{}, progress{} // nobody listens from here on
 		e.persist(w.row())
@@ -208,22 +229,34 @@ func (e *Engine) leave(w *want) {
 	delete(m.wants, r.ref)
 	e.deafen(w, r.coords, r.roots)
 	e.persist(SaveCoverage{Relay: m.url, Repo: r.ref}) // should the relay be named again, nothing is confirmed
-	if m.identifiers[r.ref.D]--; m.identifiers[r.ref.D] == 0 {
-		delete(m.identifiers, r.ref.D)
-		m.live.RemoveStates([]string{r.ref.D})
+	d := e.names.identifiers.of[r.ref.D]
+	if m.identifiers[d]--; m.identifiers[d] == 0 {
+		delete(m.identifiers, d)
+		m.ignore(filters.States, d)
 	}
 	e.touch(m)
 }
 
 // deafen stops listening for what no other want of the relay listens for: repos share coordinates and roots.
-func (e *Engine) deafen(w *want, coords []event.Ref, roots []event.ID) {
+func (e *Engine) deafen(w *want, coords []event.Ref, roots []filters.Value) {
 	m := w.remote
+	if m.live == nil {
+		return
+	}
 	shared := func(r *repo) bool {
 		o := m.wants[r.ref]
 		return r != w.repo && o != nil && o.listed
 	}
-	m.live.RemoveRepos(slices.DeleteFunc(slices.Clone(coords), func(c event.Ref) bool { return slices.ContainsFunc(e.tagged[c], shared) }))
-	m.live.RemoveRoots(slices.DeleteFunc(slices.Clone(roots), func(id event.ID) bool { return slices.ContainsFunc(e.homes[id], shared) }))
+	for _, c := range coords {
+		if !slices.ContainsFunc(e.tagged[c], shared) {
+			m.ignore(filters.Repos, e.numbered([]event.Ref{c})...)
+		}
+	}
+	for _, v := range roots {
+		if !slices.ContainsFunc(e.homesOf(v), shared) {
+			m.ignore(filters.Roots, v)
+		}
+	}
 }
 
 func (e *Engine) dropRepo(r *repo) {
@@ -233,9 +266,13 @@ func (e *Engine) dropRepo(r *repo) {
 	for c := range r.current {
 		e.untag(c, r)
 	}
-	for _, id := range r.roots {
-		e.unhome(id, r)
+	for _, v := range r.roots {
+		e.unhome(v, r)
 	}
+	for id := range r.lacks {
+		e.unlack(r, id)
+	}
+	e.names.identifiers.leave(e.names.identifiers.of[r.ref.D])
 	delete(e.repos, r.ref)
 	delete(e.saved, r.ref)
 	e.persist(DropRepo{r.ref})
@@ -267,78 +304,11 @@ type savedRepo struct {
 }
 
 func (e *Engine) untag(c event.Ref, r *repo) {
+	e.names.coords.leave(e.names.coords.of[c])
 	if rest := slices.DeleteFunc(e.tagged[c], func(x *repo) bool { return x == r }); len(rest) > 0 {
 		e.tagged[c] = rest
 	} else {
 		delete(e.tagged, c)
-	}
-}
-
-func (e *Engine) unhome(id event.ID, r *repo) {
-	if rest := slices.DeleteFunc(e.homes[id], func(x *repo) bool { return x == r }); len(rest) > 0 {
-		e.homes[id] = rest
-	} else {
-		delete(e.homes, id)
-	}
-}
-
-// addRoot numbers a root event in every repo that it tags; one without a known coordinate inherits the
-// repos of a root that it references (DESIGN §7).
-func (e *Engine) addRoot(id event.ID, createdAt int64, refs event.References) {
-	for _, c := range refs.Refs {
-		for _, r := range e.tagged[c] {
-			e.number(r, id, createdAt)
-		}
-	}
-	if len(refs.Refs) > 0 {
-		return
-	}
-	for _, parent := range refs.IDs {
-		for _, r := range slices.Clone(e.homes[parent]) {
-			e.number(r, id, createdAt)
-		}
-		if len(e.homes[parent]) == 0 {
-			e.keepOrphan(parent, orphan{id, createdAt}) // pages come newest first
-		}
-	}
-}
-
-// orphan is a root that names only roots, none of which is known yet.
-type orphan struct {
-	id        event.ID
-	createdAt int64
-}
-
-// orphansKept bounds the orphans in all.
-const orphansKept = 10_000
-
-func (e *Engine) keepOrphan(parent event.ID, o orphan) {
-	if e.orphaned < orphansKept && !slices.Contains(e.orphans[parent], o) {
-		e.orphaned++
-		e.orphans[parent] = append(e.orphans[parent], o)
-	}
-}
-
-func (e *Engine) number(r *repo, id event.ID, createdAt int64) {
-	if slices.Contains(e.homes[id], r) {
-		return
-	}
-	if len(r.roots) >= e.cfg.RootsPerRepo {
-		r.capped = true
-		return
-	}
-	n := uint32(len(r.roots))
-	r.roots = append(r.roots, id)
-	e.homes[id] = append(e.homes[id], r)
-	e.persist(SaveRoot{Repo: r.ref, N: n, ID: id, CreatedAt: createdAt})
-	for _, w := range r.sortedWants() {
-		if w.listed {
-			w.remote.live.AddRoots([]event.ID{id})
-			e.queue(w)
-		}
-	}
-	for _, o := range e.orphans[id] {
-		e.number(r, o.id, o.createdAt)
 	}
 }
 

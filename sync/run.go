@@ -26,12 +26,14 @@ type Runner struct {
 	Wire    Wire
 	Own     Own
 	Store   Store
+	Ledger  Ledger
 	Facts   <-chan selfsub.Facts
 	Reports <-chan relay.Report
 	Forget  func(relayurl.URL) // deletes what others keep of a relay; never blocks
 	Publish func(*Snapshot)    // called at most once a second, and once at the end
 
-	stopped chan struct{}
+	stopped   chan struct{}
+	questions []Recall // to the ledger, not yet asked
 }
 
 // NewRunner makes the goroutine's shell; Run starts it.
@@ -49,6 +51,8 @@ const snapshotEvery = time.Second
 // is in flight settles; whoever closes done has waited for connections and publisher to end.
 func (r *Runner) Run(ctx context.Context, done <-chan struct{}) {
 	e := r.Engine
+	clerk := startClerk(ctx, r.Ledger)
+	defer clerk.stop()
 	e.Start(time.Now())
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -70,7 +74,19 @@ func (r *Runner) Run(ctx context.Context, done <-chan struct{}) {
 		} else {
 			timer.Reset(max(0, next.Sub(now)))
 		}
+		var question Recall
+		ask := clerk.questions
+		if len(r.questions) > 0 {
+			question = r.questions[0]
+		} else {
+			ask = nil
+		}
 		select {
+		case ask <- question:
+			r.questions = r.questions[1:]
+		case a := <-clerk.answers:
+			e.Recalled(a.number, a.Recalled, a.err, time.Now())
+			stale = true
 		case f := <-r.Facts:
 			e.Facts(f, time.Now())
 			stale = true
@@ -121,6 +137,8 @@ func (r *Runner) do(effects []Effect) {
 			r.Forget(x.URL)
 		case AskOwn:
 			r.Own.Ask(x.Refs)
+		case Recall:
+			r.questions = append(r.questions, x)
 		}
 	}
 }

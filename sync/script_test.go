@@ -37,6 +37,9 @@ type script struct {
 	dials []Dial
 	own   []AskOwn
 	pict  uint64
+
+	ledger   Recalled // the answer to every question
+	recalled []RecallQuery
 }
 
 type question struct {
@@ -69,8 +72,12 @@ func (s *script) restart() {
 }
 
 func (s *script) take() {
-	for _, x := range s.e.Take() {
+	effects := s.e.Take()
+	for _, x := range effects {
 		switch x := x.(type) {
+		case Recall:
+			s.recalled = append(s.recalled, x.Query)
+			s.e.Recalled(x.Number, s.ledger, nil, s.now)
 		case Dial:
 			s.dials = append(s.dials, x)
 		case Hangup:
@@ -91,6 +98,9 @@ func (s *script) take() {
 				delete(s.asked, c.ID)
 			}
 		}
+	}
+	if len(effects) > 0 {
+		s.take()
 	}
 }
 

@@ -39,7 +39,11 @@ type RelayView struct {
 	NextDial       time.Time
 	Repos          int // named by an announcement
 	LiveFilters    int
-	NotLive        int // wanted values beyond the live budget
+	ByID           int           // wanted values that are live
+	Polled         int           // wanted values beyond the live budget
+	Wide           bool          // wide filters stand in for them
+	PollEvery      time.Duration // of what is polled and was active in the last day; 0 before the second rotation
+	Aside          int           // values that the relay refuses
 	BatchesPending int
 	BatchesFailed  int
 	NextRetry      time.Time
@@ -76,7 +80,7 @@ func (e *Engine) Snapshot(now time.Time) *Snapshot {
 	clear(e.views.changed)
 	s := &Snapshot{
 		At: now, Started: e.views.started, Loaded: e.loaded, OwnUp: e.ownUp,
-		Repos: len(e.repos), Roots: len(e.homes), Refused: len(e.refused),
+		Repos: len(e.repos), Roots: len(e.names.roots.of), Refused: len(e.refused),
 		Relays: make([]*RelayView, 0, len(e.views.relays)),
 	}
 	for _, v := range e.views.relays {
@@ -94,14 +98,16 @@ func (e *Engine) Snapshot(now time.Time) *Snapshot {
 }
 
 func (e *Engine) view(r *remote, now time.Time) *RelayView {
-	repos, roots, states := r.live.Uncovered()
 	v := &RelayView{
 		URL: r.url, Name: r.name, Origin: r.origin, Phase: r.phase, Since: r.since,
 		Health: e.cfg.Health.Status(r.health, now), Failures: r.health.Failures,
-		Repos: len(r.wants), LiveFilters: r.live.Filters(), NotLive: repos + roots + states,
+		Repos: len(r.wants), Polled: r.notLive(), Wide: r.wide, PollEvery: r.heat.took, Aside: len(r.aside),
 		BatchesPending: len(r.open), BatchesFailed: len(r.waiting), Unasked: len(r.todo),
 		Stored: r.stored, Cursor: r.cursor, LastFull: r.lastFull, NextFull: r.nextFull,
 		Note: r.lastNote, Changes: slices.Clone(r.changes),
+	}
+	if r.live != nil {
+		v.LiveFilters, v.ByID = r.live.Filters(), r.byID()
 	}
 	v.UpSince = r.health.UpSince
 	if r.health.Failures > 0 {
@@ -130,11 +136,11 @@ func doing(r *remote, now time.Time) string {
 		return "dialling"
 	case r.limited(now):
 		return "cooling down"
-	case r.pass != nil && !r.pass.since.IsZero():
+	case r.pass != nil && r.pass.kind == catchUp:
 		return "catching up on an absence"
 	case r.pass != nil:
 		return "daily catch-up"
-	case len(r.open) > 0 || len(r.todo) > 0:
+	case r.asking() > 0 || len(r.todo) > 0:
 		return "fetching history"
 	case len(r.waiting) > 0:
 		return "waiting to retry"

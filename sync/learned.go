@@ -1,0 +1,145 @@
+package sync
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/relay"
+)
+
+// asideKept bounds the values that one relay may refuse.
+const asideKept = 1000
+
+// limited obeys a relay that asked for a pause.
+func (e *Engine) limited(r *remote, l relay.Limited, now time.Time) {
+	r.lastNote = l.Reason
+	r.health = e.cfg.Health.Limited(r.health, now, &health.Failure{Cause: health.CauseRateLimit})
+	if l.REQsPerMinute > 0 {
+		r.learned.REQsPerMinute = relay.Cap{N: l.REQsPerMinute, Until: now.Add(e.cfg.LearnedFor)}
+	}
+	r.unsafe = true
+}
+
+// evidence obeys a relay that takes less than we thought, for a day.
+func (e *Engine) evidence(r *remote, v relay.Evidence, now time.Time) {
+	r.lastNote = v.Reason
+	k, until := &r.learned, now.Add(e.cfg.LearnedFor)
+	for _, l := range []struct {
+		cap  *relay.Cap
+		seen int
+	}{{&k.Subscriptions, v.Subscriptions}, {&k.FiltersPerREQ, v.FiltersPerREQ}, {&k.MessageBytes, v.MessageBytes}} {
+		if l.seen > 0 {
+			*l.cap = relay.Cap{N: l.seen, Until: until}
+		}
+	}
+	if v.StateKinds {
+		k.StateKinds = until
+	}
+	if v.Value != "" && len(k.Aside) < asideKept && !r.aside[v.Value] {
+		k.Aside = append(k.Aside, relay.SetAside{Tag: v.Tag, Value: v.Value, Reason: v.Reason, Until: until})
+		e.log.Warn("relay refuses a value, which is set aside for a day",
+			zap.String("relay", string(r.url)), zap.String("tag", v.Tag), zap.String("value", v.Value), zap.String("reason", v.Reason))
+	}
+	r.unsafe = true
+	e.relearn(r, now)
+}
+
+// foreign switches the wide filters of a relay off for a day: they bring more than they are worth.
+func (e *Engine) foreign(r *remote, now time.Time) {
+	if !r.wide {
+		return
+	}
+	r.learned.NoWide, r.unsafe = now.Add(e.cfg.LearnedFor), true
+	r.lastNote = "wide filters off: over five foreign events a second"
+	e.relay(r, now)
+}
+
+// relearn applies what is learned of a connected relay, after it changed or expired.
+func (e *Engine) relearn(r *remote, now time.Time) {
+	before := r.limits
+	r.learn(now)
+	if r.limits != before {
+		e.emit(Tell{r.conn, relay.SetLimits{Limits: r.limits}})
+	}
+	if r.liveBudget(e.cfg.TagsPerFilter, now) != r.laidFor {
+		e.relay(r, now)
+		return
+	}
+	e.setAside(r)
+}
+
+// learn computes the limits that hold now.
+func (r *remote) learn(now time.Time) {
+	r.limits = r.learned.Apply(r.stated, now)
+	r.learned.Aside = slices.DeleteFunc(r.learned.Aside, func(a relay.SetAside) bool { return !now.Before(a.Until) })
+	r.aside = nil
+	for _, a := range r.learned.Aside {
+		if r.aside == nil {
+			r.aside = map[string]bool{}
+		}
+		r.aside[a.Value] = true
+	}
+}
+
+// refuses reports a value that is set aside.
+func (r *remote) refuses(value fmt.Stringer) bool { return len(r.aside) > 0 && r.aside[value.String()] }
+
+// setAside takes the values that the relay refuses out of the live set.
+func (e *Engine) setAside(r *remote) {
+	for value := range r.aside {
+		if ref, err := event.ParseRef(value); err == nil {
+			if v, ok := e.names.coords.of[ref]; ok {
+				r.live.Remove(filters.Repos, v)
+			}
+		}
+		if id, err := event.ParseID(value); err == nil {
+			if v, ok := e.names.roots.of[id]; ok {
+				r.live.Remove(filters.Roots, v)
+			}
+		}
+		if v, ok := e.names.identifiers.of[value]; ok {
+			r.live.Remove(filters.States, v)
+		}
+	}
+}
+
+// expires is when the first thing that was learned is doubted again, zero when nothing was.
+func (r *remote) expires() time.Time {
+	k := &r.learned
+	at := earliest(k.Subscriptions.Until, k.FiltersPerREQ.Until, k.MessageBytes.Until, k.REQsPerMinute.Until, k.StateKinds, k.NoLive, k.NoWide)
+	for _, a := range k.Aside {
+		at = earliest(at, a.Until)
+	}
+	return at
+}
+
+// planLearned forgets what has expired: the relay is tried again as if nothing had been said.
+func (e *Engine) planLearned(r *remote, now time.Time) {
+	at := r.expires()
+	if at.IsZero() || now.Before(at) {
+		return
+	}
+	k := &r.learned
+	for _, c := range []*relay.Cap{&k.Subscriptions, &k.FiltersPerREQ, &k.MessageBytes, &k.REQsPerMinute} {
+		if !now.Before(c.Until) {
+			*c = relay.Cap{}
+		}
+	}
+	for _, until := range []*time.Time{&k.StateKinds, &k.NoLive, &k.NoWide} {
+		if !now.Before(*until) {
+			*until = time.Time{}
+		}
+	}
+	aside := len(k.Aside)
+	r.unsafe = true
+	e.relearn(r, now)
+	if len(k.Aside) < aside {
+		e.relay(r, now) // what was set aside is live again
+	}
+}
