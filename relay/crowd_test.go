@@ -128,7 +128,7 @@ func TestAllowedRangesAreNotCounted(t *testing.T) {
 	for range 3 {
 		s, f := d.Dial(t.Context(), relayurl.URL("ws://127.0.0.1:"+port), Stranger)
 		require.Nil(t, f)
-		defer s.Close()
+		t.Cleanup(s.Close)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestANameWithSeveralAddressesIsCountedByEach(t *testing.T) {
 	for range 8 {
 		s, f := d.Dial(t.Context(), url, Stranger)
 		require.Nil(t, f)
-		defer s.Close()
+		t.Cleanup(s.Close)
 	}
 	_, f := d.Dial(t.Context(), url, Stranger)
 	require.Equal(t, health.CauseCrowded, f.Cause, "%v", f)
