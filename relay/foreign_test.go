@@ -96,6 +96,19 @@ func TestWideEventWhoseParentFailsIsForeign(t *testing.T) {
 	b.is(Parked, c)
 }
 
+func TestWideEventOnWhatIsParkedWaitsForIt(t *testing.T) {
+	b := newBench(t)
+	i := issue("i", 2, 1, "x")
+	c := comment("c", 9, i)
+	b.historic(i)
+	b.wide(5, c)
+	b.is(Parked, i, c)
+	require.Empty(t, b.c.foreign)
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	b.ok(i)
+	require.Equal(t, []string{"i", "c"}, b.out())
+}
+
 func TestForeignEventsBeforeTheFirstPictureAreDroppedWithIt(t *testing.T) {
 	b := newRawBench(t)
 	ours, stranger, both := issue("ours", 2, 1, "x"), issue("stranger", 2, 9, "x"), issue("both", 3, 9, "x")

@@ -180,11 +180,14 @@ func TestWantedEventIsStillInScopeAfterItWasParked(t *testing.T) {
 				b := newBench(t)
 				e := ev("e", 1, 9, benchStart)
 				b.wanted(1, 1, e)
-				for b.ledger.disposition(e.ID) != Parked {
+				for n := 0; b.ledger.disposition(e.ID) != Parked; n++ {
+					require.Less(t, n, maxTries)
 					b.no(e, tt.reason)
 					b.wait(10 * time.Second)
 				}
 				b.out()
+				b.wanted(1, 2, e)
+				require.Empty(t, b.out(), "not before its time")
 				if restart {
 					b.restart()
 				}
@@ -197,6 +200,15 @@ func TestWantedEventIsStillInScopeAfterItWasParked(t *testing.T) {
 			})
 		}
 	}
+	t.Run("for its time, and in scope by itself", func(t *testing.T) {
+		b := newBench(t)
+		b.observe(announced(repo("a", 1, "x", benchStart)))
+		i := issue("i", 2, 1, "x")
+		b.historic(i)
+		b.no(i, "invalid: created_at too late")
+		b.wanted(1, 2, i)
+		require.Equal(t, []string{"i"}, b.out(), "asked for, it still waits")
+	})
 	t.Run("for a parent that the own relay misses", func(t *testing.T) {
 		b := newBench(t)
 		parent := ev("parent", 1, 9, benchStart)
