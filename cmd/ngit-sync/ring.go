@@ -19,6 +19,7 @@ import (
 type database interface {
 	relay.Ledger
 	sync.Store
+	sync.Ledger
 }
 
 // ring is the four rooms of docs/dataflow.md and the channels between them.
@@ -61,7 +62,7 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 	}
 	r.snapshot.Store(engine.Snapshot(time.Now()))
 	r.runner = sync.NewRunner(sync.Runner{
-		Engine: engine, Wire: r.fleet, Own: r.self, Store: db,
+		Engine: engine, Wire: r.fleet, Own: r.self, Store: db, Ledger: db,
 		Facts: facts, Reports: reports, Forget: r.received.Forget, Publish: func(s *sync.Snapshot) { r.snapshot.Store(s) },
 	})
 	return r, nil

@@ -55,8 +55,8 @@ func relayView(r *sync.RelayView) web.RelayView {
 		EventsStored: r.Stored, FiltersOpen: r.LiveFilters, BatchesPending: r.BatchesPending + r.BatchesFailed,
 		Doing: r.Doing, Cursor: r.Cursor, LastFullSync: r.LastFull,
 	}
-	if r.NotLive > 0 {
-		v.Doing += fmt.Sprintf("; %d values do not fit into its live subscriptions", r.NotLive)
+	if r.Polled > 0 {
+		v.Doing += fmt.Sprintf("; %d values do not fit into its live subscriptions", r.Polled)
 	}
 	if r.Failures > 0 {
 		v.LastFailure = web.Failure{At: r.LastFailureAt, Cause: r.LastCause.String(), Reason: r.LastFailure}
