@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -90,7 +89,9 @@ func (g *group) timeless() *filters.Set {
 func (c *Conn) groups(b *batchRun, fs []nostr.Filter, index []int) []*group {
 	var out []*group
 	perREQ, bytes := min(c.limits.FiltersPerREQ, groupFilters), filters.Usable(c.limits.MessageBytes)
-	for _, pieces := range apart(c.pieces(fs, index, perREQ, bytes)) {
+	stated, notes := c.pieces(fs, index, perREQ, bytes)
+	for _, pieces := range [][]piece{stated, notes} {
+		apart(pieces)
 		single := make([][]nostr.Filter, len(pieces))
 		for i, p := range pieces {
 			single[i] = []nostr.Filter{p.filter}
@@ -111,68 +112,38 @@ func (c *Conn) groups(b *batchRun, fs []nostr.Filter, index []int) []*group {
 type piece struct {
 	filter nostr.Filter
 	index  int
-	name   string // of its tags
-	class  pieceClass
+	tags   string
 }
 
-// pieceClass tells filters that had better not share a page.
-type pieceClass uint8
-
-const (
-	plainPiece pieceClass = iota
-	upperPiece            // of a tag in upper case, without since
-	notesPiece            // of kind 1 alone: what relays guard that want kinds stated
-)
-
-func (c *Conn) pieces(fs []nostr.Filter, index []int, perREQ, bytes int) []piece {
-	var out []piece
+// pieces are the filters as the relay takes them. Those of kind 1, which relays guard that want kinds stated, share no REQ with
+// the others.
+func (c *Conn) pieces(fs []nostr.Filter, index []int, perREQ, bytes int) (stated, notes []piece) {
+	add := func(to []piece, f nostr.Filter, i int) []piece {
+		for _, req := range filters.Pack([][]nostr.Filter{{f}}, perREQ, bytes) {
+			for _, part := range req {
+				to = append(to, piece{filter: part, index: i, tags: tagNames(part)})
+			}
+		}
+		return to
+	}
 	for i, f := range fs {
-		stated := []nostr.Filter{f}
-		if c.limits.StateKinds {
-			stated = filters.WithKinds(f)
+		if !c.limits.StateKinds {
+			stated = add(stated, f, index[i])
+			continue
 		}
-		for j, s := range stated {
-			class := classOf(s)
-			if j > 0 {
-				class = notesPiece
-			}
-			for _, req := range filters.Pack([][]nostr.Filter{{s}}, perREQ, bytes) {
-				for _, part := range req {
-					out = append(out, piece{filter: part, index: index[i], name: tagNames(part), class: class})
-				}
-			}
+		both := filters.WithKinds(f)
+		stated = add(stated, both[0], index[i])
+		if len(both) > 1 {
+			notes = add(notes, both[1], index[i])
 		}
 	}
-	return out
+	return stated, notes
 }
 
-// apart gives the order in which filters are packed, and breaks where no REQ should be shared. A comment tags its root by e and
-// by E: in a page of both it shows nothing about either, and they are asked alone afterwards, one after the other. So filters that
-// ask by the same tag stand together, and those by a tag in upper case share no REQ with the others: one REQ more for a
-// small batch, unless it asks for a short time only, which brings little.
-func apart(pieces []piece) [][]piece {
-	slices.SortStableFunc(pieces, func(a, b piece) int {
-		return cmp.Or(cmp.Compare(a.class, b.class), strings.Compare(a.name, b.name))
-	})
-	var out [][]piece
-	for len(pieces) > 0 {
-		n := slices.IndexFunc(pieces, func(p piece) bool { return p.class != pieces[0].class })
-		if n < 0 {
-			n = len(pieces)
-		}
-		out = append(out, pieces[:n])
-		pieces = pieces[n:]
-	}
-	return out
-}
-
-func classOf(f nostr.Filter) pieceClass {
-	for name := range f.Tags {
-		if f.Since == nil && name >= "A" && name <= "Z" {
-			return upperPiece
-		}
-	}
-	return plainPiece
+// apart has those that ask by the same tag stand together. A comment tags its root by e and by E: in a page of both it shows
+// nothing about either, and they are asked alone afterwards, one after the other.
+func apart(pieces []piece) {
+	slices.SortStableFunc(pieces, func(a, b piece) int { return strings.Compare(a.tags, b.tags) })
 }
 
 func tagNames(f nostr.Filter) string { return strings.Join(slices.Sorted(maps.Keys(f.Tags)), "") }

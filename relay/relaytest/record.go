@@ -23,6 +23,7 @@ type record struct {
 	connections int
 	documents   int
 	highWater   int
+	sent        int
 	badMessages []string
 	userAgents  []string
 }
@@ -52,6 +53,13 @@ func (r *Relay) Received() []nostr.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.record.received)
+}
+
+// Sent is how many stored events went out in answers to REQs, over all connections.
+func (r *Relay) Sent() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.record.sent
 }
 
 // HighWater is the largest number of subscriptions that one connection had open at a time, those over MaxSubs included.

@@ -106,6 +106,7 @@ func (c *conn) stored(sub string, filters []nostr.Filter, o Options) {
 		if !c.say("EVENT", sub, e) {
 			return
 		}
+		c.relay.note(func(r *record) { r.sent++ })
 	}
 	if o.CloseAfter > 0 && len(events) >= o.CloseAfter {
 		c.mu.Lock()
