@@ -3,9 +3,9 @@ package relay
 import (
 	"testing"
 
+	"github.com/nbd-wtf/go-nostr"
 	"github.com/stretchr/testify/require"
 
-	"github.com/nbd-wtf/go-nostr"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 

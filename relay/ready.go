@@ -34,14 +34,13 @@ func (q *readyQueue) push(w *work) {
 		class += readyClasses / 2
 	}
 	r := &q.classes[class]
-	source := w.lane()
-	l := r.lanes[source]
+	l := r.lanes[w.source]
 	if l == nil {
-		l = &lane{source: source}
+		l = &lane{source: w.source}
 		if r.lanes == nil {
 			r.lanes = make(map[relayurl.URL]*lane)
 		}
-		r.lanes[source] = l
+		r.lanes[w.source] = l
 		r.ring = append(r.ring, l)
 	}
 	heap.Push(&l.works, w)

@@ -84,14 +84,6 @@ func (w *work) outcomeClass() int {
 	return 3
 }
 
-// lane is what takes turns with others in the queue: a source, or the pending table, which has an empty name.
-func (w *work) lane() relayurl.URL {
-	if w.row != nil {
-		return ""
-	}
-	return w.source
-}
-
 // addressed reports the kinds that scope knows by coordinate.
 func addressed(kind int) bool {
 	return kind == event.KindAnnouncement || kind == event.KindState
