@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -56,6 +57,12 @@ type Engine struct {
 	recalling  map[uint64]*recall    // open, by number
 	lastRecall uint64
 
+	outage   health.Outage
+	judgeAt  time.Time // when to look at it again, zero for when a dial ends
+	failedAt time.Time // the last dial that did
+	open     int       // relays connected
+	hosts    map[string]*host
+
 	conns   map[relay.ConnID]*remote
 	asks    map[relay.BatchID]*ask
 	dialing int
@@ -83,7 +90,7 @@ func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.T
 		relays: map[relayurl.URL]*remote{}, refused: map[relayurl.URL]bool{},
 		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{}, lacking: map[event.ID][]*repo{},
 		recalls: map[recallKey]*recall{}, recalling: map[uint64]*recall{},
-		conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),
+		hosts: map[string]*host{}, conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),
 	}
 	for _, u := range cfg.Bootstrap {
 		e.operate(u, Bootstrap)

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/selfsub"
@@ -215,6 +216,8 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	e.dialed()
 	r.stated, r.name, r.everUp = up.Limits, up.Name, true
 	r.learn(now)
+	e.dialEnded(r, health.CauseNone, now)
+	e.judge(now)
 	r.health = e.cfg.Health.Up(r.health, now)
 	absent := now.Sub(r.disconnectedAt)
 	first := r.disconnectedAt.IsZero() || r.cursor.IsZero()
@@ -246,12 +249,13 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 
 func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 	delete(e.conns, r.conn)
-	r.conn = 0
-	r.health = e.cfg.Health.Down(r.health, now, down.Failure)
-	r.unsafe = true
+	r.conn, r.leaving = 0, false
 	why := "connection lost"
 	if r.phase == Connecting {
 		e.dialed()
+		if down.Failure != nil {
+			e.dialEnded(r, down.Failure.Cause, now)
+		}
 		why = "dial failed"
 	} else {
 		r.disconnectedAt = now
@@ -265,6 +269,7 @@ func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 		why += ": " + down.Failure.Cause.String()
 	}
 	e.to(r, Disconnected, why, now)
+	e.fail(r, down.Failure, now)
 }
 
 // liveSettled moves the cursor; it stands still while a pass with since is open, because a second absence would

@@ -70,6 +70,15 @@ func (e *Engine) to(r *remote, next Phase, why string, now time.Time) {
 	if len(r.changes) == changesKept {
 		r.changes = append(r.changes[:0], r.changes[1:]...)
 	}
+	switch was := r.phase; {
+	case next == Connecting:
+		e.occupy(r, 1)
+	case next == Disconnected, next == Removed && was != Disconnected:
+		e.occupy(r, -1)
+	}
+	if next.Open() != r.phase.Open() {
+		e.open += map[bool]int{true: 1, false: -1}[next.Open()]
+	}
 	r.changes = append(r.changes, Change{At: now, From: r.phase, To: next, Why: why})
 	r.phase, r.since = next, now
 	e.metrics.phase(r)

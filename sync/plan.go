@@ -29,6 +29,7 @@ func (e *Engine) plan(r *remote, now time.Time) {
 		e.planLive(r, now)
 		e.planBatches(r, now)
 		e.planPhase(r, now)
+		e.planTurn(r, now)
 	}
 	e.wake(r, e.nextWake(r, now))
 }
@@ -50,7 +51,7 @@ func (e *Engine) planRemoval(r *remote, now time.Time) bool {
 }
 
 func (e *Engine) planDial(r *remote, now time.Time) {
-	if now.Before(r.health.NotBefore) || r.queuedFor {
+	if now.Before(r.health.NotBefore) || r.queuedFor || !e.admitted(r) {
 		return
 	}
 	if e.dialing >= e.cfg.ConcurrentDials {
@@ -206,7 +207,7 @@ func (e *Engine) nextWake(r *remote, now time.Time) time.Time {
 	}
 	if r.phase.Open() {
 		next(r.nextFull, r.reopenAt, e.cfg.Health.StableAt(r.health), r.health.CooldownUntil)
-		next(r.expires(), r.heat.due, r.warmth.due)
+		next(e.turnEnds(r), r.expires(), r.heat.due, r.warmth.due)
 		for _, p := range r.passes() {
 			next(p.notBefore)
 		}

@@ -43,6 +43,7 @@ type remote struct {
 	name      string
 	everUp    bool
 	queuedFor bool // stands in the queue for a dial
+	leaving   bool // hung up to make way for others of its host
 
 	wants       map[event.Ref]*want
 	identifiers map[filters.Value]int32 // of wants, counted
@@ -171,6 +172,7 @@ func (e *Engine) remove(r *remote, now time.Time) {
 	if r.phase == Connecting {
 		e.dialed()
 	}
+	e.stepBack(r)
 	if r.conn != 0 {
 		delete(e.conns, r.conn)
 		e.emit(Hangup{r.conn})

@@ -18,6 +18,7 @@ type Snapshot struct {
 	Repos     int
 	Roots     int
 	Connected int
+	Outage    time.Time // since when our own network seems to be down (local_outage); zero: it is not
 	Dead      int
 	Refused   int          // discovered relays beyond the limit
 	Relays    []*RelayView // sorted by URL
@@ -80,7 +81,7 @@ func (e *Engine) Snapshot(now time.Time) *Snapshot {
 	clear(e.views.changed)
 	s := &Snapshot{
 		At: now, Started: e.views.started, Loaded: e.loaded, OwnUp: e.ownUp,
-		Repos: len(e.repos), Roots: len(e.names.roots.of), Refused: len(e.refused),
+		Repos: len(e.repos), Roots: len(e.names.roots.of), Refused: len(e.refused), Outage: e.outage.Since(),
 		Relays: make([]*RelayView, 0, len(e.views.relays)),
 	}
 	for _, v := range e.views.relays {
@@ -119,15 +120,17 @@ func (e *Engine) view(r *remote, now time.Time) *RelayView {
 	for _, b := range r.waiting {
 		v.NextRetry = earliest(v.NextRetry, b.retryAt)
 	}
-	v.Doing = doing(r, now)
+	v.Doing = doing(r, e.waits(r), now)
 	return v
 }
 
 // doing says in a few words what the relay is at.
-func doing(r *remote, now time.Time) string {
+func doing(r *remote, waitsForHost bool, now time.Time) string {
 	switch {
 	case r.phase == Disconnected && r.queuedFor:
 		return "waiting for a free dial"
+	case r.phase == Disconnected && waitsForHost:
+		return "waiting: two connections to this host are open"
 	case r.phase == Disconnected && now.Before(r.health.NotBefore):
 		return "waiting for the next dial"
 	case r.phase == Disconnected:

@@ -45,15 +45,18 @@ func (e *Engine) Next() time.Time {
 	for len(e.timers) > 0 {
 		t := e.timers[0]
 		if t.at.Equal(t.r.wakeAt) && e.relays[t.r.url] == t.r {
-			return t.at
+			return earliest(t.at, e.judgeAt)
 		}
 		heap.Pop(&e.timers)
 	}
-	return time.Time{}
+	return e.judgeAt
 }
 
 // Tick does what has become due.
 func (e *Engine) Tick(now time.Time) {
+	if !e.judgeAt.IsZero() && !now.Before(e.judgeAt) {
+		e.judge(now)
+	}
 	for len(e.timers) > 0 && !e.timers[0].at.After(now) {
 		t := heap.Pop(&e.timers).(timer)
 		if t.at.Equal(t.r.wakeAt) {

@@ -89,6 +89,7 @@ func (s settings) engine() sync.Config {
 	}
 	c.SettleDelay, c.ReconnectWindow, c.SinceOverlap = from.SettleDelay, from.ReconnectWindow, from.SinceOverlap
 	c.FullInterval, c.FullJitter, c.RemoveGrace = from.FullInterval, from.FullJitter, from.RemoveGrace
+	c.PollInterval, c.MaxFilters = from.PollInterval, from.MaxFilters
 	c.TagsPerFilter, c.RootsPerRepo, c.MaxRelays, c.ConcurrentDials = from.TagsPerFilter, l.RootsPerRepo, l.MaxRelays, l.ConcurrentDials
 	c.Health.BaseBackoff, c.Health.MaxBackoff = h.BaseBackoff, h.MaxBackoff
 	c.Health.DeadAfter, c.Health.DeadRetry = h.DeadAfter, h.DeadRetry
