@@ -10,7 +10,7 @@ import (
 // Report is what the engine hears of a connection, in one channel and in the order it happened.
 type Report interface{ Conn() ConnID }
 
-// Up says that the handshake is done and what the relay allows.
+// Up says that the handshake is done and what the relay states; what was learned of it is not applied.
 type Up struct {
 	ID     ConnID
 	At     time.Time
