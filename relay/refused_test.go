@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,7 +138,7 @@ func TestALoneRefusedValueIsComparedWithOneThatWasTaken(t *testing.T) {
 					require.True(t, end.Filters[0].Failed)
 					require.Empty(t, reported[Evidence](g))
 				}
-				require.Len(t, g.relay.Requests(), before+2)
+				require.Len(t, g.relay.Requests(), before+3)
 				require.Empty(t, g.sink.ids(2), "the comparison brings nothing")
 				require.Zero(t, g.sink.held)
 			})
@@ -153,6 +154,24 @@ func TestAValueThatWasTakenIsNotComparedWithItself(t *testing.T) {
 	require.False(t, ok)
 	_, ok = otherValue(nostr.Filter{}, "x")
 	require.False(t, ok)
+}
+
+func TestOneRefusalInPassingTeachesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs, events := chunks("a", 4, 20)
+		var asked atomic.Int64
+		g := newRig(t, relaytest.Options{Events: events, RefuseREQ: func(string, []nostr.Filter) string {
+			if asked.Add(1) == 1 {
+				return "error: could not query the database"
+			}
+			return ""
+		}}, nil)
+		g.ask(1, fs...)
+		allDone(t, g.wait(1))
+		sameIDs(t, wireIDs(events), g.sink.ids(1))
+		require.Empty(t, reported[Evidence](g))
+		require.Len(t, g.relay.Requests()[1].Filters, len(fs), "as it was")
+	})
 }
 
 func TestFewerFiltersAreLearned(t *testing.T) {
@@ -252,7 +271,7 @@ func TestLearnedKindsAreStatedFromTheStart(t *testing.T) {
 		g := newRig(t, relaytest.Options{
 			Events: events, RefuseREQ: refuseFilters(func(f nostr.Filter) bool { return f.Kinds == nil }),
 		}, func(o *ConnOptions) { o.Learned.StateKinds = time.Now().Add(time.Hour) })
-		require.True(t, reported[Up](g)[0].Limits.StateKinds)
+		require.False(t, reported[Up](g)[0].Limits.StateKinds, "what was learned is not what is stated")
 		g.ask(1, fs...)
 		end := g.wait(1)
 		allDone(t, end)
