@@ -80,7 +80,8 @@ func shapeOf(f nostr.Filter) string {
 
 func isNotes(f nostr.Filter) bool { return len(f.Kinds) == 1 && f.Kinds[0] == nostr.KindTextNote }
 
-// trial is the search for what is wrong with a REQ: it is asked in parts, one after the other (DESIGN §5, poison).
+// trial is the search for what is wrong with a REQ: it is asked once more, and then in parts, one after the other (DESIGN §5,
+// poison).
 type trial struct {
 	batch    *batchRun
 	reason   string // of the last refusal, hostile text
@@ -90,6 +91,7 @@ type trial struct {
 	asked    *group // the last part
 	suspects []*group
 
+	again               bool // the REQ was asked once more
 	byFilters, byValues bool // how it was split
 	dialect             bool // stating kinds was tried
 	spoke               bool // and was what the relay takes
@@ -112,10 +114,10 @@ func (c *Conn) refused(p *page, reason string, now time.Time) bool {
 	r.total++
 	switch {
 	case g.trial != nil:
-	case b.trial != nil && b.extra < maxExtra:
+	case (b.trial != nil || g.limits != c.history.limits) && b.extra < maxExtra:
 		b.extra++
 		c.closePage(p, false, now)
-		return true // it waits for what is found out
+		return true // it waits for what is found out, or was asked before it was
 	case b.extra >= maxExtra || r.hopeless(g.asked):
 		if !g.notes(r) {
 			return false
@@ -134,9 +136,12 @@ func (c *Conn) refused(p *page, reason string, now time.Time) bool {
 	t.reason = reason
 	t.row++
 	c.closePage(p, false, now)
-	if t.row >= maxVain || b.extra >= maxExtra {
+	switch {
+	case t.row >= maxVain || b.extra >= maxExtra:
 		c.giveUp(t, g)
-	} else {
+	case t.row == 1 && !t.again:
+		t.again = true // as it is: the relay may have been in a mood
+	default:
 		c.bisect(t, g)
 	}
 	return true
@@ -179,7 +184,7 @@ func (c *Conn) bisect(t *trial, g *group) {
 
 func (c *Conn) part(t *trial, g *group, parts ...*group) {
 	for _, p := range parts {
-		p.trial = t
+		p.trial, p.limits = t, g.limits
 	}
 	t.open += len(parts) - 1
 	t.batch.replace(g, parts...)
