@@ -275,6 +275,9 @@ func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 // liveSettled moves the cursor; it stands still while a pass with since is open, because a second absence would
 // then be asked from too young a moment.
 func (e *Engine) liveSettled(r *remote, m relay.LiveSettled) {
+	if m.At.Sub(r.reopenedAt) > e.cfg.ReconnectWindow {
+		r.reopened = 0
+	}
 	if !r.passSince.IsZero() {
 		if m.At.After(r.nextCursor) {
 			r.nextCursor = m.At

@@ -52,7 +52,8 @@ func (e *Engine) layOut(r *remote, now time.Time) {
 	}
 	r.wide, r.offers = b.Wide, nil
 	b.Wide = false
-	r.laidFor = b
+	r.laidFor, r.laidAt = b, now
+	r.polled = r.polled || r.overflows()
 }
 
 func (e *Engine) liveCoords(r *remote) iter.Seq[filters.Value] {
@@ -72,8 +73,14 @@ func (e *Engine) liveCoords(r *remote) iter.Seq[filters.Value] {
 
 func (e *Engine) liveStates(r *remote) iter.Seq[filters.Value] {
 	return func(yield func(filters.Value) bool) {
+		seen := map[string]bool{}
 		for _, w := range r.sortedWants() {
-			if d := w.repo.ref.D; !r.aside[d] && !yield(e.names.identifiers.of[d]) {
+			d := w.repo.ref.D
+			if seen[d] || r.aside[d] {
+				continue
+			}
+			seen[d] = true
+			if !yield(e.names.identifiers.of[d]) {
 				return
 			}
 		}
@@ -136,15 +143,15 @@ func (r *remote) offer(values ...filters.Value) {
 	r.offers = append(r.offers, values[:min(len(values), offersKept-len(r.offers))]...)
 }
 
-// exchange gives the places of roots that have been silent longest to those that were offered and are more active. What moves is polled by the
-// rotation that follows.
-func (e *Engine) exchange(r *remote) {
+// exchange gives the places of roots that have been silent longest to those that were offered and are more active. What moves, either way,
+// is polled by the rotation that follows; it gives what has become live.
+func (e *Engine) exchange(r *remote) (moved map[filters.Value]bool) {
 	offers := slices.DeleteFunc(r.offers, func(v filters.Value) bool {
 		return r.live.Has(filters.Roots, v) || !slices.ContainsFunc(e.homesOf(v), func(x *repo) bool { return r.wants[x.ref] != nil })
 	})
 	r.offers = nil
 	if len(offers) == 0 {
-		return
+		return nil
 	}
 	active := func(a, b filters.Value) int {
 		return cmp.Or(cmp.Compare(e.roots[a].active, e.roots[b].active), cmp.Compare(a, b))
@@ -152,6 +159,10 @@ func (e *Engine) exchange(r *remote) {
 	slices.SortFunc(offers, active)
 	offers = slices.Compact(offers)
 	slices.Reverse(offers)
+	moved = map[filters.Value]bool{}
+	for _, v := range offers {
+		moved[v] = true
+	}
 	offers = r.live.Add(filters.Roots, offers...) // room that was freed
 	live := slices.SortedFunc(r.live.Values(filters.Roots), active)
 	n := 0
@@ -160,24 +171,27 @@ func (e *Engine) exchange(r *remote) {
 	}
 	r.live.Remove(filters.Roots, live[:n]...)
 	r.live.Add(filters.Roots, offers[:n]...)
-	r.left[filters.Roots] = e.unheard(r) // an offer beyond the bound was never counted
+	return moved
 }
 
-// unheard counts the wanted roots that are not live.
-func (e *Engine) unheard(r *remote) int {
-	n := 0
-	for v := range e.liveRoots(r) {
-		if !r.live.Has(filters.Roots, v) {
-			n++
+// recount counts what is wanted and not live: the running count does not know what several repos share.
+func (e *Engine) recount(r *remote) {
+	for f, values := range [...]iter.Seq[filters.Value]{filters.Repos: e.liveCoords(r), filters.States: e.liveStates(r), filters.Roots: e.liveRoots(r)} {
+		r.left[f] = 0
+		for v := range values {
+			if !r.live.Has(filters.Family(f), v) {
+				r.left[f]++
+			}
 		}
 	}
-	return n
 }
 
 // planLive sends what has changed of the live set.
 func (e *Engine) planLive(r *remote, now time.Time) {
 	switch {
 	case !r.wide && r.overflows() && !r.deaf(now) && !now.Before(r.learned.NoWide):
+		e.relay(r, now)
+	case r.wide && !r.overflows():
 		e.relay(r, now)
 	case !r.busy() && r.scattered(e.cfg.MaxFilters):
 		// consolidation, phase two: everything new has settled
@@ -195,6 +209,7 @@ func (e *Engine) planLive(r *remote, now time.Time) {
 // relay lays the live set out anew. Values move between subscriptions: what passes by meanwhile is asked for.
 func (e *Engine) relay(r *remote, now time.Time) {
 	e.layOut(r, now)
+	r.closedSubs, r.reopenAt = nil, time.Time{} // all are sent anew
 	e.startPass(r, e.gapSince(r), now)
 }
 
@@ -242,11 +257,10 @@ const doubtAfter = 3
 // not live at all.
 func (e *Engine) reopen(r *remote, now time.Time) {
 	r.reopenAt = time.Time{}
-	r.reopened++ // each time costs a pass
+	r.reopened, r.reopenedAt = r.reopened+1, now // each time costs a pass
 	ended := r.closedSubs
 	r.closedSubs = nil
-	if r.reopened%doubtAfter == 0 {
-		e.doubt(r, now)
+	if r.reopened%doubtAfter == 0 && e.doubt(r, now) {
 		return
 	}
 	all := r.live.All()
@@ -262,11 +276,12 @@ const (
 	fewestBytes   = 8 << 10
 )
 
-// doubt learns from a relay that ends live subscriptions whatever we do.
-func (e *Engine) doubt(r *remote, now time.Time) {
+// doubt learns from a relay that ends live subscriptions whatever we do, and reports whether that changed anything.
+func (e *Engine) doubt(r *remote, now time.Time) bool {
 	until := now.Add(e.cfg.LearnedFor)
 	switch l := r.limits; {
-	case now.Before(r.health.CooldownUntil): // it is the pace
+	case r.health.Cooldowns > 0: // it is the pace
+		return false
 	case l.FiltersPerREQ > fewestFilters:
 		r.learned.FiltersPerREQ = relay.Cap{N: max(fewestFilters, l.FiltersPerREQ/2), Until: until}
 	case l.MessageBytes > fewestBytes:
@@ -276,6 +291,7 @@ func (e *Engine) doubt(r *remote, now time.Time) {
 	}
 	r.unsafe = true
 	e.relearn(r, now)
+	return true
 }
 
 // notLive counts the values that are wanted and not live.

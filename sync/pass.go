@@ -24,6 +24,9 @@ type pass struct {
 	open    int    // batches that have not ended well
 	failed  bool   // of a rotation: something of it was not answered
 
+	moved map[filters.Value]bool // of a rotation: roots that have become live since the last one
+	all   bool                   // of a rotation: much has become live since the last one, so it asks for that too
+
 	recall    *recall   // around the next want, once it was asked for
 	notBefore time.Time // the ledger did not answer
 	authors   map[event.PubKey]bool
@@ -167,7 +170,7 @@ func (e *Engine) closeGap(r *remote) {
 func (e *Engine) fill(p *pass, c *chunker, r *remote, now time.Time) {
 	if !p.first {
 		p.first = true
-		if p.kind == catchUp || p.kind == daily {
+		if p.kind == catchUp || p.kind == daily || (p.kind == rotateHot && r.live.Filters() == 0) {
 			c.add(askAnnouncements, nil, Span{})
 		}
 	}
@@ -224,10 +227,7 @@ func (e *Engine) fillWant(p *pass, c *chunker, w *want, now time.Time) bool {
 
 // asksStates reports whether the pass asks for the states of a want: a rotation does where they are not live.
 func (e *Engine) asksStates(p *pass, w *want) bool {
-	if !w.states || !p.rotates() {
-		return w.states
-	}
-	return !w.remote.live.Has(filters.States, e.names.identifiers.of[w.repo.ref.D]) && p.tier(w.repo.active)
+	return w.states && (!p.rotates() || p.polls(w.remote, filters.States, e.names.identifiers.of[w.repo.ref.D]))
 }
 
 // asksCoord gives which coordinates of a want the pass asks for; nil: all.
@@ -237,7 +237,7 @@ func (e *Engine) asksCoord(p *pass, w *want) func(uint32) bool {
 	}
 	return func(n uint32) bool {
 		v, ok := e.names.coords.of[w.repo.coords[n]]
-		return p.tier(w.repo.active) && !(ok && w.remote.live.Has(filters.Repos, v))
+		return ok && p.polls(w.remote, filters.Repos, v)
 	}
 }
 
@@ -248,7 +248,7 @@ func (e *Engine) asksRoot(p *pass, w *want) func(uint32) bool {
 	}
 	return func(n uint32) bool {
 		v := w.repo.roots[n]
-		return p.tier(e.roots[v].active) && !w.remote.live.Has(filters.Roots, v)
+		return p.tier(e.roots[v].active) && (p.moved[v] || p.polls(w.remote, filters.Roots, v))
 	}
 }
 

@@ -55,12 +55,15 @@ type remote struct {
 
 	live       *filters.LiveSet // nil without a connection
 	laidFor    filters.Budget   // of live
-	left       [3]int           // wanted values that are not live, by family
-	wide       bool             // the wide filters stand in for them
-	offers     []filters.Value  // roots that want a place among those that are live
-	closedSubs []string         // ended by the relay, opened again at reopenAt
+	laidAt     time.Time
+	polled     bool            // not all of it was live at some time
+	left       [3]int          // wanted values that are not live, by family
+	wide       bool            // the wide filters stand in for them
+	offers     []filters.Value // roots that want a place among those that are live
+	closedSubs []string        // ended by the relay, opened again at reopenAt
 	reopenAt   time.Time
-	reopened   int // times, on this connection
+	reopened   int // times in a row
+	reopenedAt time.Time
 
 	announcements      bool // layer 1 confirmed
 	announcementsAsked bool

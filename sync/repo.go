@@ -117,6 +117,12 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 	e.saveRepo(r, now)
 	e.askOwn(added)
 
+	var before []*want // that ask for what is added; new ones ask for everything
+	for _, w := range r.sortedWants() {
+		if w.listed {
+			before = append(before, w)
+		}
+	}
 	listed := make(map[relayurl.URL]bool, len(now.Relays))
 	for _, u := range now.Relays {
 		if e.cfg.excluded(u) {
@@ -146,7 +152,7 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 			e.leave(w)
 		} else {
 			e.deafen(w, removed, nil)
-			if w.listed {
+			if slices.Contains(before, w) {
 				w.remote.listen(filters.Repos, e.numbered(added)...)
 			}
 			e.queue(w)

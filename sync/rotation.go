@@ -2,6 +2,8 @@ package sync
 
 import (
 	"time"
+
+	"github.com/ngit-sync/ngit-sync/filters"
 )
 
 // rotation polls, again and again, what is not live: the roots, coordinates and states beyond the live budget, and the replies
@@ -35,14 +37,19 @@ func (e *Engine) planRotation(r *remote, now time.Time) {
 		if x.pass != nil || now.Before(x.due) || r.limited(now) {
 			continue
 		}
-		if k == rotateHot {
-			e.exchange(r)
+		var moved map[filters.Value]bool
+		if k == rotateHot && r.overflows() {
+			moved = e.exchange(r)
+			e.recount(r)
 		}
 		since := x.since
 		if since.IsZero() {
 			since = r.health.UpSince // what is confirmed now was asked after that, or confirmed before and asked since then
 		}
-		x.pass = &pass{kind: k, since: since.Add(-e.cfg.SinceOverlap), started: now, wants: r.activeWants(now, since)}
+		x.pass = &pass{
+			kind: k, since: since.Add(-e.cfg.SinceOverlap), started: now, wants: r.activeWants(now, since),
+			moved: moved, all: r.polled && x.since.Before(r.laidAt),
+		}
 		x.due = now.Add(e.every(k))
 	}
 }
@@ -58,7 +65,7 @@ func (e *Engine) every(k passKind) time.Duration {
 func (r *remote) activeWants(now, since time.Time) []*want {
 	var out []*want
 	for _, w := range r.sortedWants() {
-		if w.repo.active >= earliest(now, since).Add(-warm).Unix() || r.overflows() {
+		if w.repo.active >= earliest(now, since).Add(-warm).Unix() || r.overflows() || r.polled {
 			out = append(out, w)
 		}
 	}
@@ -75,9 +82,21 @@ func (r *remote) endRotation(p *pass) {
 		x.took = p.started.Sub(x.since)
 	}
 	x.since = p.started
+	if p.kind == rotateWarm && p.all && !r.overflows() {
+		r.polled = false
+	}
 	if p.kind == rotateHot && r.live.Filters() == 0 && r.passSince.IsZero() && p.started.After(r.cursor) {
 		r.cursor = p.started // nothing is live here: this is what keeps up
 	}
+}
+
+// polls reports whether a rotation asks for a value. Coordinates and states are few, and what comes by them makes roots active: the hot one
+// asks for all of them that are not live.
+func (p *pass) polls(r *remote, f filters.Family, v filters.Value) bool {
+	if f != filters.Roots && p.kind != rotateHot {
+		return false
+	}
+	return p.all || !r.live.Has(f, v)
 }
 
 // tier reports whether the pass asks about what was active at that moment last. A rotation does within its time; what has left that
