@@ -242,7 +242,12 @@ func (b *bench) wait(d time.Duration) {
 
 func (b *bench) down() {
 	b.t.Helper()
-	b.c.ownDown(b.now, fmt.Errorf("cut"))
+	b.lose(fmt.Errorf("cut"))
+}
+
+func (b *bench) lose(why error) {
+	b.t.Helper()
+	b.c.ownDown(b.now, why)
 	b.settle()
 }
 

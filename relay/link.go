@@ -5,6 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/coder/websocket"
+
+	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
@@ -128,3 +131,23 @@ func (l *link) halt(now time.Time, why string) {
 func (l *link) resume() { l.halted, l.probeAt, l.probes = "", time.Time{}, 0 }
 
 var errNoAnswer = errors.New("no answer in time")
+
+// crashWithin is how soon the own relay ends the connection over an event that it cannot stand.
+const crashWithin = 10 * time.Second
+
+// blames reports ends of a connection that the one event in flight may have brought about: not our own time-outs and hang-ups, and
+// not the relay's goodbye.
+func blames(why error) bool {
+	var f *health.Failure
+	if errors.As(why, &f) {
+		switch f.Cause {
+		case health.CauseTimeout, health.CauseLocal, health.CauseRateLimit:
+			return false
+		}
+	}
+	switch websocket.CloseStatus(why) {
+	case websocket.StatusGoingAway, websocket.StatusServiceRestart, websocket.StatusTryAgainLater:
+		return false
+	}
+	return true
+}

@@ -1,11 +1,15 @@
 package relay
 
 import (
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
@@ -48,23 +52,151 @@ func TestAfterALostConnectionTheUnansweredGoOneAtATime(t *testing.T) {
 
 func TestEventThatLosesTheConnectionTwiceAloneIsRejected(t *testing.T) {
 	b, e, c := inFlight(t)
-	for range 2 {
-		b.down()
-		b.up()
-		require.Equal(t, []string{"i0"}, b.out())
-	}
 	b.down()
-	b.is(Rejected, e[0])
-	require.Equal(t, "lost the connection twice: cut", b.ledger.entries[e[0].ID].Reason)
-	b.is(Parked, c)
 	b.up()
-	require.Equal(t, []string{"i1"}, b.out())
+	require.Equal(t, []string{"i0"}, b.out())
+	b.down()
+	b.up()
+	require.Equal(t, []string{"i1"}, b.out(), "others in between")
 	b.ok(e[1])
 	require.Equal(t, []string{"i2"}, b.out())
 	b.ok(e[2])
 	require.Equal(t, []string{"i3", "i4"}, b.out())
+	b.wait(time.Second)
+	require.Empty(t, b.out(), "it goes alone")
 	b.ok(e[3], e[4])
+	require.Equal(t, []string{"i0"}, b.out())
+	b.down()
+	b.is(Rejected, e[0])
+	require.Equal(t, "lost the connection twice: cut", b.ledger.entries[e[0].ID].Reason)
+	b.is(Parked, c)
 	b.nothingOpen()
+}
+
+// alone gives a bench with one issue that is alone in flight after a lost connection, and the issue.
+func alone(t *testing.T) (*bench, *event.Event) {
+	b := newBench(t)
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	i := issue("i", 2, 1, "x")
+	b.historic(i)
+	b.down()
+	b.up()
+	require.Equal(t, []string{"i", "i"}, b.out())
+	return b, i
+}
+
+// again loses the connection, opens it a second later, and waits until the event is sent.
+func (b *bench) again(why error) {
+	b.t.Helper()
+	b.lose(why)
+	b.wait(time.Second)
+	b.up()
+	b.untilSent()
+}
+
+// untilSent waits until something is in flight.
+func (b *bench) untilSent() {
+	b.t.Helper()
+	for n := 0; len(b.c.link.flights) == 0; n++ {
+		require.Less(b.t, n, 100)
+		b.wait(b.c.next().Sub(b.now))
+	}
+	b.out()
+}
+
+func TestOutagesOfTheOwnRelayAreNotChargedToAnEvent(t *testing.T) {
+	timeout := &health.Failure{Cause: health.CauseTimeout, Err: errors.New("ping: no pong")}
+	goodbye := &health.Failure{Cause: health.CauseLost, Err: websocket.CloseError{Code: websocket.StatusGoingAway}}
+	tests := []struct {
+		name  string
+		after time.Duration
+		why   error
+		other bool // is stored in between
+	}{
+		{"it hangs", 40 * time.Second, timeout, true},
+		{"it does not read", time.Second, timeout, true},
+		{"it says goodbye", time.Second, goodbye, true},
+		{"it is restarted while it works on something else", crashWithin + time.Second, errors.New("cut"), true},
+		{"it dies again and again", 0, errors.New("cut"), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b, i := alone(t)
+			for n := range 8 {
+				b.wait(tt.after)
+				b.again(tt.why)
+				require.Contains(t, b.c.link.flights, i.ID, "%d", n)
+				require.Len(t, b.c.link.flights, 1)
+				if other := issue(fmt.Sprint("other", n), 2, 1, "x"); tt.other {
+					b.historic(other)
+					require.Empty(t, b.out(), "alone in flight")
+					b.wait(tt.after)
+					b.lose(tt.why)
+					b.up()
+					require.Equal(t, []string{other.Content}, b.out(), "one event that is not answered holds nobody up")
+					b.ok(other)
+					b.untilSent()
+				}
+			}
+			require.NotContains(t, b.ledger.entries, i.ID)
+			b.ok(i)
+			b.is(Stored, i)
+			b.nothingOpen()
+		})
+	}
+}
+
+func TestPoisonIsFoundAfterItWasParked(t *testing.T) {
+	b, i := alone(t)
+	for b.c.known[i.ID] != Parked {
+		b.lose(errors.New("cut"))
+		b.up()
+		b.wait(10 * time.Second)
+	}
+	other := issue("other", 2, 1, "x")
+	b.historic(other)
+	b.ok(other)
+	b.wait(time.Minute)
+	require.Contains(t, b.c.link.flights, i.ID)
+	b.down()
+	b.is(Rejected, i)
+	b.nothingOpen()
+}
+
+func TestAnAnswerAcquits(t *testing.T) {
+	b, i := alone(t)
+	b.again(errors.New("cut"))
+	b.no(i, "error: database is locked")
+	other := issue("other", 2, 1, "x")
+	b.historic(other)
+	b.ok(other)
+	b.wait(time.Minute)
+	require.Contains(t, b.c.link.flights, i.ID)
+	b.down()
+	b.up()
+	b.wait(time.Minute)
+	b.ok(i)
+	b.is(Stored, i)
+}
+
+func TestAnotherEventGoesBeforeOneThatEndedTheConnection(t *testing.T) {
+	b, i := alone(t)
+	o1, o2 := issue("o1", 2, 1, "x"), issue("o2", 2, 1, "x")
+	b.historic(o1, o2)
+	b.down()
+	b.wait(time.Minute)
+	b.up()
+	require.Equal(t, []string{"o1"}, b.out())
+	b.no(o1, "blocked: no")
+	require.Equal(t, []string{"i"}, b.out(), "one other, whatever becomes of it")
+	b.down()
+	b.wait(time.Minute)
+	b.up()
+	require.Equal(t, []string{"o2"}, b.out())
+	b.ok(o2)
+	require.Equal(t, []string{"i"}, b.out())
+	b.down()
+	b.is(Rejected, i)
 }
 
 func TestOwnRelayAwayKeepsTheQueue(t *testing.T) {

@@ -136,7 +136,7 @@ func (c *core) revive(r *row, p Waiting) {
 	r.woken = false
 	w := &work{
 		event: p.Event, mode: Historic, source: p.Source, at: c.now, row: r, refs: p.Event.References(), stage: shelved,
-		vouched: r.vouched,
+		vouched: r.vouched, blame: r.blame,
 	}
 	if r.cause != CauseParent { // it was found in scope before it was parked
 		w.tries, w.vouched = r.tries, true

@@ -130,8 +130,7 @@ func (c *core) judge(w *work) {
 	case shelved, waiting, delayed:
 	}
 	if r, on, reason := c.rule(w); !c.obey(w, r, on, reason) {
-		w.stage = ready
-		c.ready.push(w)
+		c.enqueue(w)
 	}
 }
 

@@ -37,11 +37,7 @@ func (c *core) resolve(w *work, answer class, reason string) {
 	case classTransient:
 		c.retry(w, reason)
 	case classUnknown:
-		if w.tries+1 >= maxTries {
-			c.conclude(w, Rejected, reason)
-			return
-		}
-		c.retry(w, reason)
+		c.doubt(w, reason)
 	}
 }
 
@@ -88,7 +84,7 @@ func (c *core) park(w *work, p Waiting) {
 	c.seq = c.o.Ledger.Park(p)
 	c.know(p.ID, Parked)
 	r := c.pool.put(p)
-	r.vouched = r.vouched || w.vouched
+	r.vouched, r.blame = r.vouched || w.vouched, w.blame
 	c.needs.add(p.ID, r.needs)
 	c.close(w)
 	c.trim()
@@ -142,6 +138,17 @@ func (c *core) retry(w *work, reason string) {
 	}
 	due := c.now.Add(doubled(parkedBase, w.tries-maxTries, parkedMax))
 	c.park(w, Waiting{Cause: CauseRetry, Due: due, Reason: reason})
+}
+
+// doubt tries an event a few times more that is refused without a known reason. Time-outs and lost connections do not count among
+// these: they say nothing of the event.
+func (c *core) doubt(w *work, reason string) {
+	if w.doubts++; w.doubts >= maxTries {
+		c.conclude(w, Rejected, reason)
+		return
+	}
+	w.due = c.now.Add(doubled(retryBase, w.doubts-1, retryMax))
+	c.delay(w)
 }
 
 // doubled is base * 2^n, at most limit.

@@ -125,6 +125,24 @@ func TestRefusalWithoutAKnownReasonIsFinalAfterFiveTries(t *testing.T) {
 	b.nothingOpen()
 }
 
+func TestTimeOutsAreNoRefusalsWithoutAKnownReason(t *testing.T) {
+	b := newBench(t)
+	a := repo("a", 1, "x", benchStart)
+	b.historic(a)
+	for b.c.known[a.ID] != Parked {
+		b.wait(time.Minute)
+	}
+	b.wait(time.Minute)
+	b.out()
+	for range 4 {
+		b.no(a, "computer says no")
+		b.wait(time.Minute)
+		require.Equal(t, []string{"a"}, b.out())
+	}
+	b.ok(a)
+	b.is(Stored, a)
+}
+
 func TestEventOfTheFutureIsOfferedAtItsTime(t *testing.T) {
 	tests := []struct {
 		name  string

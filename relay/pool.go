@@ -24,6 +24,7 @@ type row struct {
 	gone  bool // no longer in the pool
 
 	vouched bool // as of its work
+	blame        // as of its work
 }
 
 // pool is the index of the pending table: bounded by count, bytes and age, oldest first out. It says which rows are due

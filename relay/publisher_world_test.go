@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -98,8 +99,8 @@ func (w *world) answer(e *event.Event, n int) {
 		case n == 3:
 			b.no(e, "rate-limited: slow down")
 			return
-		case n == 5 && !b.c.link.isolated:
-			b.down()
+		case n == 5:
+			b.lose(&health.Failure{Cause: health.CauseTimeout})
 			b.wait(time.Second)
 			b.up()
 			return

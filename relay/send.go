@@ -40,9 +40,16 @@ func (c *core) sendNext() bool {
 	return true
 }
 
+// nextToSend gives what goes next, nil when there is nothing: suspects first. One that has ended a connection lets another event go
+// before it, whose answer says whether it was the event or the own relay.
 func (c *core) nextToSend() *work {
 	for len(c.link.suspects) > 0 {
 		w := c.link.suspects[0]
+		if w.stage == suspect && w.struck > c.storedCount && w.order == c.link.orders {
+			if other := c.ready.pop(); other != nil {
+				return other
+			}
+		}
 		c.link.suspects = c.link.suspects[1:]
 		if w.stage == suspect {
 			return w
@@ -79,25 +86,47 @@ func (c *core) ownUp(now time.Time, maxMessage int) {
 func (c *core) ownDown(now time.Time, why error) {
 	c.now = now
 	c.link.up = false
-	lost := c.link.lost()
-	for _, w := range lost {
+	var again []*work
+	for _, w := range c.link.lost() {
 		alone := w.alone
 		c.land(w)
-		w.stage = suspect
 		if alone {
-			w.losses++
-		}
-	}
-	again := lost[:0:0]
-	for _, w := range lost {
-		if w.losses >= 2 {
-			c.conclude(w, Rejected, fmt.Sprintf("lost the connection twice: %v", why))
+			c.lostAlone(w, why)
 			continue
 		}
+		w.stage = suspect
 		again = append(again, w)
 	}
 	c.link.suspects = append(again, c.link.suspects...)
 	c.pump()
+}
+
+// lostAlone handles an event that was alone in flight when the connection ended. A relay that restarts or hangs does that to any
+// event: it is tried again later, after others. Only one that ends the connection soon after it was sent, twice, while the
+// own relay stores another one in between, is what the own relay cannot stand.
+func (c *core) lostAlone(w *work, why error) {
+	w.solo = true
+	if blames(why) && c.now.Sub(w.sentAt) <= crashWithin {
+		switch {
+		case w.struck == 0:
+			w.struck = c.storedCount + 1
+		case c.storedCount >= w.struck:
+			c.conclude(w, Rejected, fmt.Sprintf("lost the connection twice: %v", why))
+			return
+		}
+	}
+	c.retry(w, why.Error())
+}
+
+// enqueue lines a work up to be sent.
+func (c *core) enqueue(w *work) {
+	if w.solo {
+		w.stage = suspect
+		c.link.suspects = append(c.link.suspects, w)
+		return
+	}
+	w.stage = ready
+	c.ready.push(w)
 }
 
 // drain ends sending, and keeps nothing from the engine any more; idle reports when nothing is in flight.
@@ -133,6 +162,7 @@ func (c *core) answered(now time.Time, id event.ID, ok bool, reason string) {
 	if w.stage == flying {
 		c.land(w)
 	}
+	w.blame = blame{} // the own relay has read it, and stands
 	if l.halted != "" && answer != classAuth {
 		l.resume()
 	}
@@ -159,8 +189,7 @@ func (c *core) limited(w *work, reason string) {
 	if l.pace.rate != before {
 		c.log.Warn("own relay limits the rate", zap.Float64("per_second", l.pace.rate), zap.String("reason", reason))
 	}
-	w.stage = ready
-	c.ready.push(w)
+	c.enqueue(w)
 }
 
 // unwelcome stops publishing until a probe gets through. What was on its way when publishing stopped says nothing new.
@@ -170,6 +199,5 @@ func (c *core) unwelcome(w *work, reason string) {
 		c.log.Warn("own relay wants a login, publishing stops", zap.String("reason", reason))
 		l.halt(c.now, reason)
 	}
-	w.stage = ready
-	c.ready.push(w)
+	c.enqueue(w)
 }

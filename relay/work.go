@@ -30,7 +30,8 @@ type work struct {
 	row          *row    // its row of the pending table, nil when it has none
 
 	tries  int       // transient refusals
-	losses int       // connections lost while it was alone in flight
+	doubts int       // refusals without a known reason
+	blame            // for lost connections
 	order  uint64    // number of its last sending, 0: never sent
 	sentAt time.Time // of its last sending
 	due    time.Time // stage delayed
@@ -41,6 +42,12 @@ type work struct {
 	// nothing for announcements and states.
 	vouched bool
 	wide    bool // only wide filters brought it: dropped when it is foreign
+}
+
+// blame is what speaks for an event being one that the own relay cannot stand.
+type blame struct {
+	solo   bool // it was alone in flight when a connection ended, and goes alone until it is answered
+	struck int  // 0, or core.storedCount + 1 at the first connection that ended soon after it was sent alone
 }
 
 // rival is a delivery that carries another signature than the one being checked.
