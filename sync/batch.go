@@ -132,11 +132,14 @@ func (e *Engine) filters(g *group, m *remote) ([]nostr.Filter, int64) {
 		}
 		return slices.Concat(filters.AboutRoots(ids, per)...), fingerprint(ids)
 	case askReplies:
-		return slices.Concat(filters.Replies(g.ids, per)...), fingerprint(g.ids)
+		ids := taken(m, g.ids)
+		return slices.Concat(filters.Replies(ids, per)...), fingerprint(ids)
 	case askDeletions:
-		return filters.DeletionsBy(g.keys, per), fingerprint(g.keys)
+		keys := taken(m, g.keys)
+		return filters.DeletionsBy(keys, per), fingerprint(keys)
 	case askLacks:
-		return filters.IDs(g.ids, per), fingerprint(g.ids)
+		ids := taken(m, g.ids)
+		return filters.IDs(ids, per), fingerprint(ids)
 	}
 	panic(fmt.Sprintf("sync: group kind %d", g.kind))
 }

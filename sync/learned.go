@@ -41,7 +41,7 @@ func (e *Engine) evidence(r *remote, v relay.Evidence, now time.Time) {
 	if v.StateKinds {
 		k.StateKinds = until
 	}
-	if v.Value != "" && len(k.Aside) < asideKept && !r.aside[v.Value] {
+	if v.Value != "" && len(k.Aside) < asideKept && !slices.ContainsFunc(k.Aside, func(a relay.SetAside) bool { return a.Value == v.Value }) {
 		k.Aside = append(k.Aside, relay.SetAside{Tag: v.Tag, Value: v.Value, Reason: v.Reason, Until: until})
 		e.log.Warn("relay refuses a value, which is set aside for a day",
 			zap.String("relay", string(r.url)), zap.String("tag", v.Tag), zap.String("value", v.Value), zap.String("reason", v.Reason))
@@ -80,6 +80,9 @@ func (r *remote) learn(now time.Time) {
 	r.learned.Aside = slices.DeleteFunc(r.learned.Aside, func(a relay.SetAside) bool { return !now.Before(a.Until) })
 	r.aside = nil
 	for _, a := range r.learned.Aside {
+		if a.Tag == "kinds" {
+			continue // what we ask for does not depend on it
+		}
 		if r.aside == nil {
 			r.aside = map[string]bool{}
 		}
@@ -89,6 +92,14 @@ func (r *remote) learn(now time.Time) {
 
 // refuses reports a value that is set aside.
 func (r *remote) refuses(value fmt.Stringer) bool { return len(r.aside) > 0 && r.aside[value.String()] }
+
+// taken are those of the values that the relay takes.
+func taken[V fmt.Stringer](r *remote, values []V) []V {
+	if len(r.aside) == 0 {
+		return values
+	}
+	return slices.DeleteFunc(slices.Clone(values), func(v V) bool { return r.aside[v.String()] })
+}
 
 // setAside takes the values that the relay refuses out of the live set.
 func (e *Engine) setAside(r *remote) {
