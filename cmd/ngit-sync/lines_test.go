@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"slices"
 	gosync "sync"
@@ -19,9 +20,13 @@ type lines struct {
 	open   map[*line]bool
 	uplink func(ctx context.Context) error // not nil: what a dial to any but the own relay ends with
 	sent   func(host string)
+
+	shuffles map[string]*rand.Rand // hosts whose events come in any order
 }
 
-func newLines() *lines { return &lines{dials: map[string][]time.Time{}, open: map[*line]bool{}} }
+func newLines() *lines {
+	return &lines{dials: map[string][]time.Time{}, open: map[*line]bool{}, shuffles: map[string]*rand.Rand{}}
+}
 
 // DialContext fits relay.DialerOptions.
 func (l *lines) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -45,6 +50,11 @@ func (l *lines) DialContext(ctx context.Context, network, addr string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
+	l.mu.Lock()
+	if rng := l.shuffles[host]; rng != nil {
+		conn = &shuffled{Conn: conn, rng: rand.New(rand.NewPCG(rng.Uint64(), 1))}
+	}
+	l.mu.Unlock()
 	x := &line{Conn: conn, lines: l, host: host, closed: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -4,11 +4,13 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
+	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -16,38 +18,69 @@ import (
 )
 
 var (
-	simSeed  = flag.Uint64("seed", 0, "repeat the simulation with this seed; 0: a few fixed ones")
-	simSeeds = flag.Int("seeds", 3, "how many seeds a run of the simulation tries")
+	simSeed  = flag.Uint64("seed", 0, "repeat the simulations with this seed; 0: a few fixed ones")
+	simSeeds = flag.Int("seeds", 3, "how many seeds a run of the simulations tries")
 )
 
-// TestSimulation lets many repos live on many relays for some hours of virtual time, while relays go away and come back, cut
-// connections, refuse, and the daemon and its own relay restart. However it goes, in the end the own relay holds everything.
+// simPlan is what happens in a simulated world.
+type simPlan struct {
+	relays  int
+	repos   int
+	steps   int
+	pause   func(*rand.Rand) time.Duration // after each step
+	hidden  bool                           // events come into stores without a word, dated back: only a daily pass shows them
+	around  bool                           // comments are reacted to, quote notes, and are deleted by their authors
+	patient time.Duration                  // after the last fault
+	cost    int                            // of one seed; a dear plan is given fewer
+}
+
+// An hour in which much happens: relays go away and come back, cut connections, refuse, and the daemon and its own relay restart.
+var busyHour = simPlan{
+	relays:  5,
+	repos:   12,
+	steps:   60,
+	pause:   func(*rand.Rand) time.Duration { return time.Minute },
+	patient: 3 * time.Hour, // backoff and retries end within an hour each; a daily pass does not lie within
+	cost:    1,
+}
+
+// Days with hours of silence between.
+var longDays = simPlan{
+	relays:  3,
+	repos:   6,
+	steps:   30,
+	pause:   func(rng *rand.Rand) time.Duration { return time.Duration(rng.Int64N(int64(2 * time.Hour))) },
+	hidden:  true,
+	around:  true,
+	patient: 26 * time.Hour,
+	cost:    3,
+}
+
+// TestSimulation lets many repos live on many relays while faults happen. However it goes, in the end the own relay holds everything
+// that it should, and nothing else.
 func TestSimulation(t *testing.T) {
-	if *simSeed != 0 {
-		simulate(t, *simSeed)
-		return
-	}
-	for seed := range uint64(*simSeeds) {
-		t.Run(fmt.Sprintf("seed=%d", seed+1), func(t *testing.T) { simulate(t, seed+1) })
+	for name, plan := range map[string]simPlan{"busy hour": busyHour, "long days": longDays} {
+		first, seeds := *simSeed, 1
+		if first == 0 {
+			first, seeds = 1, max(1, *simSeeds/plan.cost)
+		}
+		for seed := first; seed < first+uint64(seeds); seed++ {
+			t.Run(fmt.Sprintf("%s/seed=%d", name, seed), func(t *testing.T) { plan.simulate(t, seed) })
+		}
 	}
 }
 
-const (
-	simRelays  = 5
-	simRepos   = 12
-	simSteps   = 60
-	simStep    = time.Minute
-	simPatient = 3 * time.Hour // backoff and retries end within an hour each; a daily pass does not lie within
-)
-
 type simulation struct {
 	*world
-	rng    *rand.Rand
-	relays []*relaytest.Relay
-	urls   []string
-	repos  []simRepo
-	wanted []nostr.Event
-	down   map[int]bool
+	plan    simPlan
+	rng     *rand.Rand
+	relays  []*relaytest.Relay
+	urls    []string
+	repos   []simRepo
+	wanted  []nostr.Event
+	foreign map[string]bool
+	down    map[int]bool
+	count   int
 }
 
 type simRepo struct {
@@ -55,16 +88,21 @@ type simRepo struct {
 	d     string
 	on    []int // relays
 	roots []nostr.Event
+	told  []nostr.Event // comments that may be deleted
 }
 
-func simulate(t *testing.T, seed uint64) {
+func (p simPlan) simulate(t *testing.T, seed uint64) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &simulation{world: newWorld(t), rng: rand.New(rand.NewPCG(seed, 2)), down: map[int]bool{}}
+		s := &simulation{
+			world: newWorld(t), plan: p, rng: rand.New(rand.NewPCG(seed, 2)),
+			foreign: map[string]bool{}, down: map[int]bool{},
+		}
 		s.build()
+		began := time.Now()
 		s.start()
-		for range simSteps {
+		for range p.steps {
 			s.step()
-			<-time.After(simStep)
+			<-time.After(p.pause(s.rng))
 		}
 		for i, r := range s.relays {
 			r.Set(func(o *relaytest.Options) { o.CloseAfter, o.EarlyEOSE, o.RateLimited = 0, false, false })
@@ -72,24 +110,32 @@ func simulate(t *testing.T, seed uint64) {
 		}
 		s.own.Down(false)
 		start := time.Now()
-		defer func() { t.Logf("%d events; complete %s after the last fault", len(s.wanted), time.Since(start)) }()
-		s.within(simPatient, fmt.Sprintf("seed %d: everything is there", seed), func() bool { return len(s.missing(s.wanted...)) == 0 })
+		defer func() {
+			t.Logf("%d events; faults for %s; complete %s after the last one", len(s.wanted), start.Sub(began), time.Since(start))
+		}()
+		s.within(p.patient, fmt.Sprintf("seed %d: everything is there", seed), func() bool { return len(s.missing(s.wanted...)) == 0 })
+		for _, e := range s.own.Received() {
+			require.False(t, s.foreign[e.ID], "seed %d: foreign event of kind %d", seed, e.Kind)
+		}
 		s.close(s.relays...)
 	})
 }
 
 func (s *simulation) build() {
-	for i := range simRelays {
+	for i := range s.plan.relays {
 		o := relaytest.Options{PageCap: 3 + s.rng.IntN(40), Concurrent: i%2 == 0}
-		if i == 3 {
+		if i == s.plan.relays-2 {
 			o.MaxSubs, o.Document = 5, `{"name":"small","limitation":{"max_subscriptions":5}}`
 		}
 		host := fmt.Sprintf("r%d.example.com", i)
+		if i >= s.plan.relays-2 {
+			s.lines.shuffles[host] = rand.New(rand.NewPCG(s.rng.Uint64(), 3))
+		}
 		s.relays = append(s.relays, s.remote(host, o))
 		s.urls = append(s.urls, "ws://"+host)
 	}
 	s.cfg.Sync.Bootstrap = []relayurl.URL{relayurl.URL(s.urls[0])}
-	for range simRepos {
+	for range s.plan.repos {
 		s.newRepo(1000 * time.Hour)
 	}
 }
@@ -98,7 +144,7 @@ func (s *simulation) build() {
 func (s *simulation) newRepo(age time.Duration) {
 	n := len(s.repos)
 	r := simRepo{owner: newAuthor(n), d: fmt.Sprintf("repo%d", n), on: []int{0}}
-	for i := 1; i < simRelays; i++ {
+	for i := 1; i < s.plan.relays; i++ {
 		if s.rng.IntN(2) == 0 {
 			r.on = append(r.on, i)
 		}
@@ -120,16 +166,56 @@ func (s *simulation) newRepo(age time.Duration) {
 // write adds a root, or a comment on one, somewhere where the repo lives.
 func (s *simulation) write(n int, at time.Time) {
 	r := &s.repos[n]
-	on := r.on[s.rng.IntN(len(r.on))]
 	by := newAuthor(500 + s.rng.IntN(9))
 	if len(r.roots) == 0 || s.rng.IntN(3) == 0 {
-		root := by.sign(event.KindIssue, at, nostr.Tag{"a", r.owner.coordinate(r.d)}, nostr.Tag{"n", fmt.Sprint(len(s.wanted))})
+		root := by.sign(event.KindIssue, at, nostr.Tag{"a", r.owner.coordinate(r.d)}, s.nonce())
 		r.roots = append(r.roots, root)
-		s.publish(root, on)
+		s.publish(root, s.home(r))
 		return
 	}
 	root := r.roots[s.rng.IntN(len(r.roots))]
-	s.publish(by.sign(event.KindComment, at, nostr.Tag{"E", root.ID}, nostr.Tag{"e", root.ID}, nostr.Tag{"n", fmt.Sprint(len(s.wanted))}), on)
+	comment := by.sign(event.KindComment, at, nostr.Tag{"E", root.ID}, nostr.Tag{"e", root.ID}, s.nonce())
+	r.told = append(r.told, comment)
+	s.publish(comment, s.home(r))
+}
+
+// surround adds what only a comment leads to: a reaction, a note that it quotes, its deletion.
+func (s *simulation) surround(n int) {
+	r := &s.repos[n]
+	if len(r.told) == 0 {
+		return
+	}
+	by, now := newAuthor(500+s.rng.IntN(9)), time.Now()
+	i := s.rng.IntN(len(r.told))
+	comment := r.told[i]
+	switch s.rng.IntN(3) {
+	case 0:
+		r.told = append(r.told[:i:i], r.told[i+1:]...) // without it nobody would know what the reaction belongs to
+		s.publish(by.sign(7, now, nostr.Tag{"e", comment.ID}, s.nonce()), s.home(r))
+	case 1:
+		note := by.sign(1, now.Add(-24*time.Hour), s.nonce())
+		on := s.home(r)
+		s.publish(note, on)
+		s.publish(by.sign(event.KindComment, now, nostr.Tag{"E", r.roots[0].ID}, nostr.Tag{"e", r.roots[0].ID}, nostr.Tag{"q", note.ID}), on)
+	case 2:
+		r.told = append(r.told[:i:i], r.told[i+1:]...)
+		// It may have come before its deletion, or not.
+		s.wanted = slices.DeleteFunc(s.wanted, func(e nostr.Event) bool { return e.ID == comment.ID })
+		for n := 500; n < 509; n++ {
+			if a := newAuthor(n); a.public() == comment.PubKey {
+				s.publish(a.sign(5, now, nostr.Tag{"e", comment.ID}, nostr.Tag{"k", "1111"}, s.nonce()), s.home(r))
+			}
+		}
+	}
+}
+
+// home is one of the relays where a repo lives.
+func (s *simulation) home(r *simRepo) int { return r.on[s.rng.IntN(len(r.on))] }
+
+// nonce makes events of one second differ.
+func (s *simulation) nonce() nostr.Tag {
+	s.count++
+	return nostr.Tag{"n", fmt.Sprint(s.count)}
 }
 
 func (s *simulation) publish(e nostr.Event, on int) {
@@ -140,10 +226,44 @@ func (s *simulation) publish(e nostr.Event, on int) {
 	}
 }
 
-// step is what happens in one minute.
+// strange puts something on a relay that is none of ours: a repo of another service, or an issue of one.
+func (s *simulation) strange() {
+	by := newAuthor(700 + s.rng.IntN(3))
+	e := by.sign(event.KindIssue, time.Now(), nostr.Tag{"a", by.coordinate("elsewhere")}, s.nonce())
+	if s.rng.IntN(2) == 0 {
+		e = by.sign(event.KindAnnouncement, time.Now(), nostr.Tag{"d", "elsewhere"}, nostr.Tag{"relays", s.urls[0]}, s.nonce())
+	}
+	s.foreign[e.ID] = true
+	s.relays[s.rng.IntN(len(s.relays))].Publish(e)
+}
+
+// hide puts events into a store that nobody is told of, dated back by up to three days.
+func (s *simulation) hide() {
+	r := &s.repos[s.rng.IntN(len(s.repos))]
+	on := s.home(r)
+	if s.down[on] {
+		return
+	}
+	by := newAuthor(500 + s.rng.IntN(9))
+	e := by.sign(event.KindIssue, time.Now().Add(-time.Duration(s.rng.IntN(72))*time.Hour), nostr.Tag{"a", r.owner.coordinate(r.d)}, s.nonce())
+	slip(s.relays[on], e)
+	r.roots = append(r.roots, e)
+	s.wanted = append(s.wanted, e)
+}
+
+// step is what happens at one moment.
 func (s *simulation) step() {
 	for range s.rng.IntN(6) {
 		s.write(s.rng.IntN(len(s.repos)), time.Now().Add(-time.Duration(s.rng.IntN(10))*time.Minute))
+	}
+	if s.rng.IntN(4) == 0 {
+		s.strange()
+	}
+	if s.plan.hidden && s.rng.IntN(2) == 0 {
+		s.hide()
+	}
+	if s.plan.around && s.rng.IntN(2) == 0 {
+		s.surround(s.rng.IntN(len(s.repos)))
 	}
 	i := s.rng.IntN(len(s.relays))
 	switch s.rng.IntN(12) {
@@ -165,6 +285,8 @@ func (s *simulation) step() {
 		s.start()
 	case 8:
 		s.newRepo(10 * time.Minute)
+	case 9:
+		s.relays[i].Set(func(o *relaytest.Options) { o.RateLimited = s.rng.IntN(2) == 0 })
 	}
 }
 
