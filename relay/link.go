@@ -139,11 +139,8 @@ const crashWithin = 10 * time.Second
 // not the relay's goodbye.
 func blames(why error) bool {
 	var f *health.Failure
-	if errors.As(why, &f) {
-		switch f.Cause {
-		case health.CauseTimeout, health.CauseLocal, health.CauseRateLimit:
-			return false
-		}
+	if errors.As(why, &f) && slices.Contains([]health.Cause{health.CauseTimeout, health.CauseLocal, health.CauseRateLimit}, f.Cause) {
+		return false
 	}
 	switch websocket.CloseStatus(why) {
 	case websocket.StatusGoingAway, websocket.StatusServiceRestart, websocket.StatusTryAgainLater:

@@ -24,7 +24,7 @@ func buildInfoMetric() prometheus.Collector {
 func (d *daemon) view() web.Snapshot {
 	s, p := d.snapshot.Load(), d.publisher.Own()
 	v := web.Snapshot{
-		At: time.Now(), Version: readBuildInfo().Version, Started: d.started,
+		At: time.Now(), Version: readBuildInfo().Version, Started: d.started, Outage: s.Outage,
 		Totals: web.Totals{
 			Repos: s.Repos, Roots: s.Roots, RelaysTracked: len(s.Relays), RelaysConnected: s.Connected, RelaysDead: s.Dead,
 			EventsPublished: p.Stored, QueueEvents: p.Queue, PendingEvents: p.Pending,
@@ -51,18 +51,19 @@ func (d *daemon) view() web.Snapshot {
 func relayView(r *sync.RelayView) web.RelayView {
 	v := web.RelayView{
 		URL: string(r.URL), Name: nameBeside(r), Origin: r.Origin.String(), Phase: int(r.Phase), PhaseName: r.Phase.String(),
-		Mode: "paged", Health: r.Health.String(), NextDial: r.NextDial,
+		Health: r.Health.String(), NextDial: r.NextDial,
 		EventsStored: r.Stored, FiltersOpen: r.LiveFilters, BatchesPending: r.BatchesPending + r.BatchesFailed,
 		Doing: r.Doing, Cursor: r.Cursor, LastFullSync: r.LastFull,
+		LiveByID: r.ByID, LiveWide: r.Wide, Polled: r.Polled, SetAside: r.Aside, Note: r.Note,
 	}
 	if r.Polled > 0 {
-		v.Doing += fmt.Sprintf("; %d values do not fit into its live subscriptions", r.Polled)
+		v.PollEvery = int64(r.PollEvery.Round(time.Second).Seconds())
 	}
 	if r.Failures > 0 {
 		v.LastFailure = web.Failure{At: r.LastFailureAt, Cause: r.LastCause.String(), Reason: r.LastFailure}
 	}
 	if r.Phase.Open() {
-		v.ConnectedSince = r.UpSince
+		v.ConnectedSince, v.Mode = r.UpSince, "paged"
 	}
 	for _, c := range r.Changes {
 		v.Changes = append(v.Changes, web.Change{At: c.At, From: c.From.String(), To: c.To.String(), Why: c.Why})

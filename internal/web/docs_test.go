@@ -13,7 +13,9 @@ import (
 func TestTheReferenceNamesEveryField(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/reference/http.md")
 	require.NoError(t, err)
-	h := Handler(options(sample(), conditions(true)))
+	s := sample()
+	s.Outage = now
+	h := Handler(options(s, conditions(true)))
 	for _, target := range []string{"/readyz", "/api/v1/status", "/api/v1/relays"} {
 		require.Contains(t, string(doc), "`"+target+"`")
 		var answer any

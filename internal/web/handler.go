@@ -76,6 +76,7 @@ type statusAnswer struct {
 	Started time.Time `json:"started"`
 	Uptime  int64     `json:"uptime_seconds"`
 	readyAnswer
+	Outage  time.Time      `json:"local_outage,omitzero"`
 	Totals  Totals         `json:"totals"`
 	Phases  map[string]int `json:"relays_by_phase"`
 	Notices []Notice       `json:"notices"`
@@ -89,7 +90,7 @@ func (v *views) status(w http.ResponseWriter, _ *http.Request) {
 	}
 	v.json(w, http.StatusOK, statusAnswer{
 		At: s.At, Version: s.Version, Started: s.Started, Uptime: int64(s.At.Sub(s.Started).Seconds()),
-		readyAnswer: v.readiness(), Totals: s.Totals, Phases: phases, Notices: notNull(s.Notices),
+		readyAnswer: v.readiness(), Outage: s.Outage, Totals: s.Totals, Phases: phases, Notices: s.notices(),
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -117,9 +118,20 @@ func TestStatusAPI(t *testing.T) {
 	require.Len(t, got["notices"], 1)
 	require.Equal(t, map[string]any{"Connected": 2., "Syncing": 1., "Connecting": 1., "ConnectedDegraded": 1., "Disconnected": 2.},
 		got["relays_by_phase"])
+	require.NotContains(t, got, "local_outage")
 	totals := got["totals"].(map[string]any)
 	require.InDelta(t, 1204882, totals["events_published"], 0)
 	require.Equal(t, true, totals["own_relay_up"])
+}
+
+func TestStatusAPISaysThatOurNetworkIsDown(t *testing.T) {
+	s := sample()
+	s.Outage = before(time.Minute)
+	var got map[string]any
+	require.NoError(t, json.Unmarshal(ask(t, Handler(options(s, nil)), "GET", "/api/v1/status").Body.Bytes(), &got))
+	require.Equal(t, "2026-10-03T14:04:09Z", got["local_outage"])
+	require.Len(t, got["notices"], 2)
+	require.Equal(t, "alarm", got["notices"].([]any)[0].(map[string]any)["level"])
 }
 
 func TestRelaysAPI(t *testing.T) {
@@ -130,6 +142,12 @@ func TestRelaysAPI(t *testing.T) {
 	require.Equal(t, "wss://relay.ngit.dev", got.Relays[0]["url"])
 	require.Len(t, got.Relays[0]["changes"], 3)
 	require.NotContains(t, got.Relays[0], "last_failure", "what never was is left out")
+	require.NotContains(t, got.Relays[0], "poll_every_seconds")
+	require.InDelta(t, 4000, got.Relays[1]["live_by_id"], 0)
+	require.Equal(t, true, got.Relays[1]["live_wide"])
+	require.InDelta(t, 21000, got.Relays[1]["polled"], 0)
+	require.InDelta(t, 300, got.Relays[1]["poll_every_seconds"], 0)
+	require.InDelta(t, 1250, got.Relays[3]["set_aside"], 0)
 	require.Equal(t, []any{}, got.Relays[1]["changes"], "an empty list is a list")
 	require.Equal(t, hostile, got.Relays[6]["name"], "JSON carries text as it is, escaped")
 	require.NotContains(t, w.Body.String(), "<script>")

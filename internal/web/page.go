@@ -86,7 +86,7 @@ func newPage(s Snapshot, conditions []Condition, chosen string, paused bool) pag
 	for _, c := range conditions {
 		p.Conditions = append(p.Conditions, Condition{Name: short(c.Name), OK: c.OK, Why: long(c.Why)})
 	}
-	for _, n := range s.Notices {
+	for _, n := range s.notices() {
 		p.Notices = append(p.Notices, Notice{Level: n.Level, Text: long(n.Text)})
 	}
 	p.Missing = chosen

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type row struct {
 	HealthClass, Health  string
 	Mode, ModeWhy        string
 	Doing, DoingFull     string
+	Coverage             string
 	Received, Stored     string
 	Filters, Batches     string
 	Cursor, Full, Since  moment
@@ -41,6 +43,7 @@ func newRow(r RelayView, now time.Time, paused bool) row {
 		HealthClass: healthClass(r.Health), Health: short(r.Health),
 		Mode: short(r.Mode), ModeWhy: long(r.Why),
 		Doing: cut(r.Doing, doingLength), DoingFull: long(r.Doing),
+		Coverage: coverage(r),
 		Received: count(r.EventsReceived), Stored: count(r.EventsStored),
 		Filters: count(r.FiltersOpen), Batches: count(r.BatchesPending),
 		Cursor: ago(r.Cursor, now), Full: ago(r.LastFullSync, now), Since: ago(r.ConnectedSince, now),
@@ -56,10 +59,39 @@ func newRow(r RelayView, now time.Time, paused bool) row {
 	return out
 }
 
+// coverage says what of the wanted is live and what is not, empty when all of it is (DESIGN §5, beyond the budget).
+func coverage(r RelayView) string {
+	var parts []string
+	if r.Polled > 0 {
+		if r.LiveByID > 0 || r.LiveWide {
+			parts = append(parts, "by id "+count(r.LiveByID))
+		} else {
+			parts = append(parts, "nothing live")
+		}
+		if r.LiveWide {
+			parts = append(parts, "wide")
+		}
+		polled := "polled " + count(r.Polled)
+		if r.PollEvery > 0 {
+			polled += " every " + terse(time.Duration(r.PollEvery)*time.Second)
+		}
+		parts = append(parts, polled)
+	}
+	switch {
+	case r.SetAside == 1:
+		parts = append(parts, "1 value set aside")
+	case r.SetAside > 1:
+		parts = append(parts, count(r.SetAside)+" values set aside")
+	}
+	return strings.Join(parts, " · ")
+}
+
 // detail is the one relay that was chosen.
 type detail struct {
 	row
 	Close   string
+	ByID    string
+	Note    string
 	Changes []changeRow // newest first
 }
 
@@ -76,7 +108,10 @@ var classOfName = map[string]string{
 }
 
 func newDetail(r RelayView, now time.Time, paused bool) *detail {
-	d := &detail{row: newRow(r, now, paused), Close: pageLink("", paused)}
+	d := &detail{row: newRow(r, now, paused), Close: pageLink("", paused), Note: long(r.Note)}
+	if r.Polled == 0 && r.LiveByID > 0 {
+		d.ByID = count(r.LiveByID)
+	}
 	for i := len(r.Changes) - 1; i >= 0; i-- {
 		c := r.Changes[i]
 		d.Changes = append(d.Changes, changeRow{

@@ -33,17 +33,20 @@ func sample() Snapshot {
 				URL: "wss://relay.nostr.example", Name: "A relay with a name that goes on for rather longer than anybody needs", Origin: "discovered",
 				Phase: phaseSyncing, PhaseName: "Syncing", Mode: "paged", Why: "NEG-OPEN was answered by a NOTICE", Health: "healthy",
 				ConnectedSince: before(4 * time.Minute), EventsReceived: 12840, EventsStored: 977, FiltersOpen: 70, BatchesPending: 6,
-				Cursor: before(31 * time.Second), Doing: "by id 4,000 / wide / polled 21,000; page 14 of layer 2",
+				Cursor: before(31 * time.Second), Doing: "fetching history",
+				LiveByID: 4000, LiveWide: true, Polled: 21000, PollEvery: 300,
 			},
 			{
 				URL: "wss://gitnostr.com", Origin: "pinned", Phase: phaseDegraded, PhaseName: "ConnectedDegraded", Mode: "paged", Why: "capped",
 				Health: "degraded", ConnectedSince: before(44 * time.Minute), EventsReceived: 90311, EventsStored: 88, FiltersOpen: 12, BatchesPending: 0,
-				Cursor: before(20 * time.Second), LastFullSync: before(29 * time.Hour), Doing: "batch 118 failed, again in 8 min",
+				Cursor: before(20 * time.Second), LastFullSync: before(29 * time.Hour), Doing: "waiting to retry",
+				LiveByID: 800, SetAside: 1, Note: hostile,
 				LastFailure: Failure{At: before(time.Hour), Cause: "lost", Reason: "websocket: close 1006"},
 			},
 			{
 				URL: "wss://slow.example", Phase: phaseConnected, PhaseName: "Connected", Origin: "discovered", Mode: "paged", Health: "rate limited",
-				ConnectedSince: before(3 * time.Hour), EventsReceived: 1400, EventsStored: 1400, FiltersOpen: 8, Doing: "cooling down until 14:07",
+				ConnectedSince: before(3 * time.Hour), EventsReceived: 1400, EventsStored: 1400, FiltersOpen: 8, Doing: "cooling down",
+				Polled: 1300, SetAside: 1250,
 				Cursor: before(9 * time.Minute), LastFullSync: before(70 * time.Minute),
 			},
 			{

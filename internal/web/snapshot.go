@@ -1,6 +1,9 @@
 package web
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Snapshot is the daemon at one moment. It is immutable once published.
 type Snapshot struct {
@@ -8,7 +11,8 @@ type Snapshot struct {
 	Version string
 	Started time.Time
 	Totals  Totals
-	Notices []Notice    // what an operator should know first
+	Outage  time.Time   // since when our own network seems to be down, zero when it is not
+	Notices []Notice    // what an operator should know first, beside the outage
 	Relays  []RelayView // in the order of the page
 }
 
@@ -30,6 +34,16 @@ type Totals struct {
 type Notice struct {
 	Level Level  `json:"level"`
 	Text  string `json:"text"`
+}
+
+// notices puts an outage of our own first: it explains the rest.
+func (s Snapshot) notices() []Notice {
+	if s.Outage.IsZero() {
+		return notNull(s.Notices)
+	}
+	return append([]Notice{{Level: Alarm, Text: fmt.Sprintf(
+		"Our own network seems to be down since %s: relays cannot be reached, all alike. Nothing is counted against them, and all are due "+
+			"again after the first success.", exact(s.Outage))}}, s.Notices...)
 }
 
 // Level is how much a Notice matters.
@@ -58,6 +72,12 @@ type RelayView struct {
 	EventsReceived int       `json:"events_received"` // since the start
 	EventsStored   int       `json:"events_stored"`   // newly, by the own relay, since the start
 	FiltersOpen    int       `json:"filters_open"`
+	LiveByID       int       `json:"live_by_id"`                  // wanted values in live filters
+	LiveWide       bool      `json:"live_wide"`                   // filters by kind stand in for what does not fit
+	Polled         int       `json:"polled"`                      // wanted values that are in no live filter
+	PollEvery      int64     `json:"poll_every_seconds,omitzero"` // real, of those active in the last day; 0: not known yet
+	SetAside       int       `json:"set_aside"`                   // values that the relay refuses
+	Note           string    `json:"note,omitempty"`              // the last refusal or failure: hostile text
 	BatchesPending int       `json:"batches_pending"`
 	Doing          string    `json:"doing,omitempty"`
 	Cursor         time.Time `json:"cursor,omitzero"`

@@ -64,6 +64,23 @@ func brief(d time.Duration) string {
 	return first
 }
 
+// terse is a duration in at most two units, without a second one that is zero: "5 min", "1 h 10 min".
+func terse(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	hours, minutes, seconds := int(d/time.Hour), int(d/time.Minute)%60, int(d/time.Second)%60
+	var parts []string
+	if hours > 0 {
+		parts = append(parts, fmt.Sprintf("%d h", hours))
+	}
+	if minutes > 0 {
+		parts = append(parts, fmt.Sprintf("%d min", minutes))
+	}
+	if hours == 0 && (seconds > 0 || minutes == 0) {
+		parts = append(parts, fmt.Sprintf("%d s", seconds))
+	}
+	return strings.Join(parts, " ")
+}
+
 func ago(t, now time.Time) moment {
 	if t.IsZero() {
 		return moment{}

@@ -55,6 +55,15 @@ func TestSpans(t *testing.T) {
 	require.Equal(t, moment{Text: "in 40s", Exact: "2026-10-03 14:05:49 UTC"}, ahead(now.Add(40*time.Second), now))
 }
 
+func TestTerse(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 s", 0: "0 s", 45 * time.Second: "45 s", 5 * time.Minute: "5 min", 320 * time.Second: "5 min 20 s",
+		time.Hour: "1 h", time.Hour + 10*time.Minute + 5*time.Second: "1 h 10 min", 26 * time.Hour: "26 h",
+	} {
+		require.Equal(t, want, terse(d))
+	}
+}
+
 func FuzzCut(f *testing.F) {
 	f.Add(hostile, 10)
 	f.Add("\xf0\x9f\x98", 2)

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/sync"
+)
+
+func TestViewOfARelay(t *testing.T) {
+	now := time.Date(2026, 10, 3, 14, 5, 9, 0, time.UTC)
+	r := &sync.RelayView{
+		URL: "wss://relay.example.com", Name: "wss://relay.example.com/", Phase: sync.Connected, Health: health.Healthy, UpSince: now,
+		LiveFilters: 18, ByID: 4000, Wide: true, Polled: 21000, PollEvery: 301_400 * time.Millisecond, Aside: 3,
+		Note: "invalid: filter", Doing: "live", LastFailure: "eof", LastCause: health.CauseLost,
+	}
+	v := relayView(r)
+	require.Empty(t, v.Name, "a name that repeats the URL says nothing")
+	require.Equal(t, "paged", v.Mode)
+	require.Equal(t, []any{18, 4000, true, 21000, int64(301), 3}, []any{v.FiltersOpen, v.LiveByID, v.LiveWide, v.Polled, v.PollEvery, v.SetAside})
+	require.Equal(t, "invalid: filter", v.Note)
+	require.Equal(t, now, v.ConnectedSince)
+	require.Zero(t, v.LastFailure, "none is counted")
+
+	r.Polled, r.Phase, r.Failures = 0, sync.Disconnected, 2
+	v = relayView(r)
+	require.Zero(t, v.PollEvery, "nothing is polled any more")
+	require.Zero(t, v.ConnectedSince)
+	require.Empty(t, v.Mode, "nobody is asked")
+	require.Equal(t, "lost", v.LastFailure.Cause)
+}
