@@ -113,7 +113,6 @@ func TestRateLimitInTheMiddleOfPaging(t *testing.T) {
 		require.Greater(t, after, 3*before/2, "the pace is halved, and recovers slowly")
 		w.arrive(20*time.Minute, all...)
 		w.within(2*time.Hour, "connected", func() bool { return w.phase(u) == sync.Connected })
-		t.Log(unlimited, w.received(u))
 		require.InDelta(t, unlimited, w.received(u), 100, "little is fetched twice")
 		require.Equal(t, 1, one.Connections())
 	})

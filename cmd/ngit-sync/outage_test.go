@@ -18,6 +18,12 @@ import (
 func TestTheOwnRelayIsAwayForTwoMinutes(t *testing.T) {
 	for name, away := range map[string]func(own *relaytest.Relay, away bool){
 		"refuses": (*relaytest.Relay).Down,
+		"hangs": func(own *relaytest.Relay, away bool) {
+			own.Set(func(o *relaytest.Options) { o.Silent = away })
+		},
+		"reads no more": func(own *relaytest.Relay, away bool) {
+			own.Set(func(o *relaytest.Options) { o.Deaf = away })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

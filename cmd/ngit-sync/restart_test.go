@@ -14,7 +14,7 @@ import (
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
-var restartStride = flag.Int("restart-stride", 3, "TestRestartAtEachPoint takes every so many of the points; crashes at a page are all taken")
+var restartStride = flag.Int("restart-stride", 5, "TestRestartAtEachPoint takes every so many of the points; crashes at a page are all taken")
 
 const restartPoints = 60
 
