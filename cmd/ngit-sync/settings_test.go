@@ -1,0 +1,61 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/config"
+)
+
+// configFields calls yield for every key with the path of its field in Config, such as Sync.Bootstrap.
+func configFields(typ reflect.Type, key, path string, yield func(key, path string)) {
+	for _, f := range reflect.VisibleFields(typ) {
+		name := f.Tag.Get("key")
+		if name == "" {
+			continue
+		}
+		name, inner := strings.TrimPrefix(key+"."+name, "."), strings.TrimPrefix(path+"."+f.Name, ".")
+		if _, leaf := f.Tag.Lookup("doc"); leaf {
+			yield(name, inner)
+		} else {
+			configFields(f.Type, name, inner, yield)
+		}
+	}
+}
+
+// Every key is obeyed by this package, or listed in the reference as without effect. A field counts as obeyed when it is read from its
+// section or from a variable that holds the section.
+func TestEveryKeyIsObeyedOrSaidToBeWithoutEffect(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var source strings.Builder
+	for _, name := range files {
+		if text, err := os.ReadFile(name); err == nil && !strings.HasSuffix(name, "_test.go") {
+			source.Write(text)
+		}
+	}
+	doc, err := os.ReadFile("../../docs/reference/configuration.md")
+	require.NoError(t, err)
+	_, listed, ok := strings.Cut(string(doc), "## Without effect today\n")
+	require.True(t, ok)
+	listed, _, _ = strings.Cut(listed, "\n## ")
+
+	keys := 0
+	configFields(reflect.TypeFor[config.Config](), "", "", func(key, path string) {
+		keys++
+		section, field := path[:strings.LastIndex(path, ".")], path[strings.LastIndex(path, ".")+1:]
+		section = section[strings.LastIndex(section, ".")+1:]
+		// cfg.Sync.Bootstrap, or a section that was put into a variable: scope := cfg.Scope; scope.Archive, or a whole log section
+		obeyed := regexp.MustCompile(`\b`+section+`\.`+field+`\b`).MatchString(source.String()) ||
+			regexp.MustCompile(`(?i)\b(`+section+`|from|l|h|e|c|cfg|o)\.`+field+`\b`).MatchString(source.String())
+		without := strings.Contains(listed, "`"+key+"`")
+		require.NotEqual(t, obeyed, without, "%s: obeyed %t, listed as without effect %t", key, obeyed, without)
+	})
+	require.Len(t, config.Keys(), keys)
+}
