@@ -59,7 +59,7 @@ func TestPageShowsEveryRelayInOneRow(t *testing.T) {
 	want := []string{
 		"wss://relay.ngit.devbootstrapngit.dev relay Connectednegentropy healthy 482,113 / 391,207 42 / 0 live 12s ago 5h ago",
 		"wss://relay.nostr.examplediscoveredA relay with a name that goes on for rat… Syncingpaged healthy 12,840 / 977 70 / 6 fetching historyby id 4,000 · wide · polled 21,000 every 5 min 31s ago –",
-		"wss://gitnostr.compinned ConnectedDegradedpaged degraded 90,311 / 88 12 / 0 waiting to retry1 value set asidelost: websocket: close 1006, 1h ago 20s ago 1d ago",
+		"wss://gitnostr.compinned ConnectedDegradedpaged degraded 90,311 / 88 12 / 0 waiting to retry1 value set asideblocked: an author must be specified to get kind:1 notes<script>alert(…lost: websocket: close 1006, 1h ago 20s ago 1d ago",
 		"wss://slow.examplediscovered Connectedpaged rate limited 1,400 / 1,400 8 / 0 cooling downnothing live · polled 1,300 · 1,250 values set aside 9m ago 1h ago",
 		"ws://127.0.0.1:7447/nostr/pathbootstrap Connecting disconnected 0 / 0 0 / 0 dialling – –",
 		"wss://gone.examplediscovered Disconnected dead 0 / 0 0 / 0 –dns: lookup gone.example: no such host, 11h ago, next dial in 13h 8d ago 9d ago",
@@ -103,7 +103,7 @@ func TestAnOutageOfOurOwnIsTheFirstNotice(t *testing.T) {
 func TestChosenRelayShowsWhatIsLiveAndItsLastRefusal(t *testing.T) {
 	body := page(t, sample(), nil, "?relay=wss%3A%2F%2Fgitnostr.com")
 	require.Contains(t, body, "<span>800 values live by id</span>\n<span>1 value set aside</span>")
-	require.Contains(t, body, "last refusal or failure: <bdi>&lt;script&gt;alert")
+	require.Contains(t, body, "last refusal or failure: <bdi>blocked: an author must be specified to get kind:1 notes&lt;script&gt;alert")
 	body = page(t, sample(), nil, "?relay=wss%3A%2F%2Frelay.nostr.example")
 	require.Contains(t, body, "<span>by id 4,000 · wide · polled 21,000 every 5 min</span>")
 	require.NotContains(t, body, "values live by id")

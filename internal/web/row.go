@@ -17,6 +17,7 @@ type row struct {
 	Mode, ModeWhy        string
 	Doing, DoingFull     string
 	Coverage             string
+	Why, WhyFull         string // of a degraded phase
 	Received, Stored     string
 	Filters, Batches     string
 	Cursor, Full, Since  moment
@@ -48,6 +49,9 @@ func newRow(r RelayView, now time.Time, paused bool) row {
 		Filters: count(r.FiltersOpen), Batches: count(r.BatchesPending),
 		Cursor: ago(r.Cursor, now), Full: ago(r.LastFullSync, now), Since: ago(r.ConnectedSince, now),
 		FailureAt: ago(r.LastFailure.At, now), NextDial: ahead(r.NextDial, now),
+	}
+	if r.Phase == phaseDegraded {
+		out.Why, out.WhyFull = cut(r.Note, failureLength), long(r.Note)
 	}
 	if f := r.LastFailure; f.Cause != "" {
 		out.FailureFull = long(f.Cause + ": " + f.Reason)

@@ -40,7 +40,7 @@ func sample() Snapshot {
 				URL: "wss://gitnostr.com", Origin: "pinned", Phase: phaseDegraded, PhaseName: "ConnectedDegraded", Mode: "paged", Why: "capped",
 				Health: "degraded", ConnectedSince: before(44 * time.Minute), EventsReceived: 90311, EventsStored: 88, FiltersOpen: 12, BatchesPending: 0,
 				Cursor: before(20 * time.Second), LastFullSync: before(29 * time.Hour), Doing: "waiting to retry",
-				LiveByID: 800, SetAside: 1, Note: hostile,
+				LiveByID: 800, SetAside: 1, Note: "blocked: an author must be specified to get kind:1 notes" + hostile,
 				LastFailure: Failure{At: before(time.Hour), Cause: "lost", Reason: "websocket: close 1006"},
 			},
 			{
