@@ -97,7 +97,7 @@ func NewDialer(o DialerOptions) *Dialer {
 	}
 	d.sockets[Stranger] = d.client(d.crowd.DialContext)
 	d.sockets[Operator] = d.client((&net.Dialer{Timeout: tcp}).DialContext)
-	d.fetchers[Stranger] = d.client((&net.Dialer{ControlContext: g.control}).DialContext)
+	d.fetchers[Stranger] = d.client((&net.Dialer{ControlContext: g.control, Timeout: tcp}).DialContext)
 	d.fetchers[Operator] = d.sockets[Operator]
 	return d
 }

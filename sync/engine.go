@@ -57,11 +57,12 @@ type Engine struct {
 	recalling  map[uint64]*recall    // open, by number
 	lastRecall uint64
 
-	outage   health.Outage
-	judgeAt  time.Time // when to look at it again, zero for when a dial ends
-	failedAt time.Time // the last dial that did
-	open     int       // relays connected
-	hosts    map[string]*host
+	outage      health.Outage
+	outageSince time.Time // as it was judged last, zero: none
+	judgeAt     time.Time // when to look at it again, zero for when a dial ends
+	failedAt    time.Time // the last dial that did
+	open        int       // relays connected
+	hosts       map[string]*host
 
 	conns   map[relay.ConnID]*remote
 	asks    map[relay.BatchID]*ask

@@ -22,8 +22,9 @@ func (e *Engine) dialEnded(r *remote, c health.Cause, now time.Time) {
 // judge looks whether the fault is ours. When that is over, nothing of it counts, and every relay is due; the limit of dials spreads
 // them.
 func (e *Engine) judge(now time.Time) (ours bool) {
-	since := e.outage.Since()
+	since := e.outageSince // not what it says itself: a dial that went well may have ended it
 	ours = e.outage.Ours(now, e.open)
+	e.outageSince = e.outage.Since()
 	switch {
 	case ours && since.IsZero():
 		e.log.Warn("no relay can be reached: our own network seems to be down; nothing is counted against them")
@@ -44,7 +45,7 @@ func (e *Engine) judge(now time.Time) (ours bool) {
 // fail counts the end of a connection or of a dial, unless it is our own fault.
 func (e *Engine) fail(r *remote, f *health.Failure, now time.Time) {
 	if e.judge(now) {
-		r.health = e.cfg.Health.Wait(r.health, e.outage.Since(), now, f)
+		r.health = e.cfg.Health.Wait(r.health, e.outageSince, now, f)
 	} else {
 		r.health = e.cfg.Health.Down(r.health, now, f)
 	}

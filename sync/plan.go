@@ -211,7 +211,7 @@ func (e *Engine) nextWake(r *remote, now time.Time) time.Time {
 		for _, p := range r.passes() {
 			next(p.notBefore)
 		}
-		if r.phase == Syncing {
+		if r.phase == Syncing || len(r.bare) > 0 {
 			next(e.settledAt(r))
 		}
 		for _, b := range r.waiting {

@@ -81,7 +81,7 @@ func (e *Engine) Snapshot(now time.Time) *Snapshot {
 	clear(e.views.changed)
 	s := &Snapshot{
 		At: now, Started: e.views.started, Loaded: e.loaded, OwnUp: e.ownUp,
-		Repos: len(e.repos), Roots: len(e.names.roots.of), Refused: len(e.refused), Outage: e.outage.Since(),
+		Repos: len(e.repos), Roots: len(e.names.roots.of), Refused: len(e.refused), Outage: e.outageSince,
 		Relays: make([]*RelayView, 0, len(e.views.relays)),
 	}
 	for _, v := range e.views.relays {
@@ -99,9 +99,13 @@ func (e *Engine) Snapshot(now time.Time) *Snapshot {
 }
 
 func (e *Engine) view(r *remote, now time.Time) *RelayView {
+	at := now
+	if !e.outageSince.IsZero() {
+		at = e.outageSince // nobody becomes dead by our fault
+	}
 	v := &RelayView{
 		URL: r.url, Name: r.name, Origin: r.origin, Phase: r.phase, Since: r.since,
-		Health: e.cfg.Health.Status(r.health, now), Failures: r.health.Failures,
+		Health: e.cfg.Health.Status(r.health, at), Failures: r.health.Failures,
 		Repos: len(r.wants), Polled: r.notLive(), Wide: r.wide, PollEvery: r.heat.took, Aside: len(r.aside),
 		BatchesPending: len(r.open), BatchesFailed: len(r.waiting), Unasked: len(r.todo),
 		Stored: r.stored, Cursor: r.cursor, LastFull: r.lastFull, NextFull: r.nextFull,
