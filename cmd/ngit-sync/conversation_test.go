@@ -17,8 +17,9 @@ import (
 func TestAroundARepo(t *testing.T) {
 	const u = "ws://one.example.com"
 	alice, bob := newAuthor(1), newAuthor(2)
-	hourly := map[bool]time.Duration{true: 70 * time.Minute, false: 70 * time.Minute} // what was said in the last month
-	daily := map[bool]time.Duration{true: 25 * time.Hour, false: 25 * time.Hour}
+	// The first sync brings what is there; later the repo is looked around every hour, because something was said in it in the last month.
+	hourly := map[bool]time.Duration{true: time.Minute, false: 70 * time.Minute}
+	daily := map[bool]time.Duration{true: time.Minute, false: 25 * time.Hour}
 	for _, tt := range []struct {
 		name  string
 		wait  map[bool]time.Duration // at most, from when it is published, by before
