@@ -1,0 +1,85 @@
+package negentropy
+
+const (
+	// parts is how many fingerprints the protocol's authors divide a range into.
+	parts = 16
+	// fewItems are sent as a list; from here on, a range is divided.
+	fewItems = 2 * parts
+)
+
+// Answer is the answering side: it compares one message with the set and answers it, in at most frame bytes (0 for no
+// limit, at least MinFrame). It keeps nothing between messages. Its errors wrap ErrMalformed; another version of the
+// protocol is answered with ours. The work is bounded by the length of the message and that of the answer.
+func (s *Set) Answer(msg []byte, frame int) ([]byte, error) {
+	frame = Limits{Frame: frame}.frame()
+	r, err := read(msg)
+	if err != nil {
+		if _, other := err.(ErrVersion); other { //nolint:errorlint // read wraps nothing
+			return []byte{Version}, nil
+		}
+		return nil, err
+	}
+	w := newWriter()
+	lo := 0
+	for r.more() {
+		p, err := r.next()
+		if err != nil {
+			return nil, err
+		}
+		hi := s.find(lo, len(s.items), &p.end)
+		before, end := w, p.end
+		switch p.mode {
+		case modeSkip:
+		case modeFingerprint:
+			if p.fingerprint != s.fingerprint(lo, hi) {
+				w.skipTo(&p.start)
+				s.split(&w, &end, lo, hi)
+			}
+		case modeIDs:
+			w.skipTo(&p.start)
+			if room := room(frame, len(w.buf)); frame > 0 && hi-lo > room {
+				hi = lo + room
+				end = bound{key: s.items[hi], size: uint8(idBytes)}
+			}
+			w.list(&end, s.items[lo:hi])
+		}
+		if frame == 0 {
+			lo = hi
+			continue
+		}
+		full := len(w.buf)+ending > frame
+		if full {
+			w = before
+			w.skipTo(&p.start)
+			hi, end = lo, p.start
+		}
+		if full || end != p.end {
+			w.fingerprint(&infinite, s.fingerprint(hi, len(s.items)))
+			return w.buf, nil
+		}
+		lo = hi
+	}
+	return w.buf, nil
+}
+
+// split says more about a range in which the two sides differ: the ids when they are few, else fingerprints of its
+// parts.
+func (s *Set) split(w *writer, end *bound, lo, hi int) {
+	if hi-lo < fewItems {
+		w.list(end, s.items[lo:hi])
+		return
+	}
+	for into := parts; into > 0; into-- {
+		next, b := lo+(hi-lo)/into, *end
+		if into > 1 {
+			b = between(&s.items[next-1], &s.items[next])
+		}
+		w.fingerprint(&b, s.fingerprint(lo, next))
+		lo = next
+	}
+}
+
+// room is how many ids a list may have that begins after `used` bytes.
+func room(frame, used int) int {
+	return max(0, frame-used-maxListHead-ending) / idBytes
+}
