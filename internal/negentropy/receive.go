@@ -42,7 +42,7 @@ func (i *Initiator) receive(msg []byte) error {
 			}
 			cut = true
 			i.askAgain(i.asked[k:], &p.start)
-		case len(p.ids) == 0 && p.start == p.end:
+		case len(p.ids) == 0 && p.empty():
 			// An empty list where a frame ended.
 		default:
 			return malformed("an answer to what was not asked")
@@ -84,13 +84,12 @@ func (i *Initiator) answer(s *span, p *piece) error {
 		s.lo = i.set.find(s.lo, s.hi, &p.start) // skipped, so equal
 	}
 	hi := i.set.find(s.lo, s.hi, &p.end)
-	empty := p.start == p.end
 	if p.mode == modeIDs {
-		if empty && len(p.ids) > 0 {
+		if p.empty() && len(p.ids) > 0 {
 			return malformed("ids where there is no room for any")
 		}
 		i.compare(p.ids, i.set.items[s.lo:hi])
-	} else if !empty && p.fingerprint != i.set.fingerprint(s.lo, hi) {
+	} else if !p.empty() && p.fingerprint != i.set.fingerprint(s.lo, hi) {
 		i.note(span{start: p.start, end: p.end, lo: s.lo, hi: hi, list: true})
 	}
 	s.start, s.lo = p.end, hi
@@ -148,7 +147,9 @@ func (i *Initiator) pace(length int, cut bool) {
 // up by themselves.
 func (i *Initiator) compare(ids []byte, ours []key) {
 	i.theirs = i.theirs[:0]
-	eachID(ids, func(id event.ID) { i.theirs = append(i.theirs, id) })
+	for id := range slices.Chunk(ids, idBytes) {
+		i.theirs = append(i.theirs, event.ID(id))
+	}
 	slices.SortFunc(i.theirs, compareIDs)
 	i.theirs = slices.Compact(i.theirs)
 	i.found = append(i.found[:0], make([]bool, len(i.theirs))...)

@@ -1,10 +1,6 @@
 package negentropy
 
-import (
-	"math"
-
-	"github.com/ngit-sync/ngit-sync/internal/event"
-)
+import "math"
 
 // mode says what a range carries.
 type mode uint64
@@ -25,6 +21,8 @@ type piece struct {
 	fingerprint fingerprint
 	ids         []byte // n*32, a part of the message
 }
+
+func (p *piece) empty() bool { return p.start.compare(&p.end) == 0 }
 
 // reader takes a message apart. It allocates nothing.
 type reader struct {
@@ -197,11 +195,4 @@ func appendVarint(buf []byte, n uint64) []byte {
 		tmp[i] = byte(n&0x7f) | 0x80
 	}
 	return append(buf, tmp[i:]...)
-}
-
-// eachID calls yield for the ids of a list that was read.
-func eachID(ids []byte, yield func(event.ID)) {
-	for ; len(ids) > 0; ids = ids[idBytes:] {
-		yield(event.ID(ids[:idBytes]))
-	}
 }
