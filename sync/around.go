@@ -27,7 +27,7 @@ const (
 type recall struct {
 	key     recallKey
 	number  uint64
-	waiting map[*remote]*pass
+	waiting map[*pass]*remote
 	done    bool
 	at      time.Time // of the answer
 	retryAt time.Time // after an error
@@ -39,10 +39,8 @@ type recallKey struct {
 	since int64 // of replies, unix seconds; 0: all
 }
 
-func (x *recall) leave(r *remote, p *pass) {
-	if x.waiting[r] == p {
-		delete(x.waiting, r)
-	}
+func (x *recall) leave(p *pass) {
+	delete(x.waiting, p)
 }
 
 // recallFor reports whether the ledger has answered what the pass has to know around a want.
@@ -58,7 +56,7 @@ func (e *Engine) recallFor(p *pass, w *want, now time.Time) bool {
 		p.recall = e.recallOf(w.repo, p.replySince(now), now)
 	}
 	if !p.recall.done {
-		p.recall.waiting[w.remote] = p
+		p.recall.waiting[p] = w.remote
 		return false
 	}
 	p.replies, p.keys, p.lacks = p.recall.Replies, nil, nil
@@ -76,6 +74,11 @@ func (e *Engine) recallFor(p *pass, w *want, now time.Time) bool {
 	}
 	p.recall = nil
 	return true
+}
+
+// waits reports whether the pass cannot go on without the ledger.
+func (p *pass) waits(now time.Time) bool {
+	return !p.issued && (now.Before(p.notBefore) || (p.recall != nil && !p.recall.done))
 }
 
 // replySince is the age of replies that a pass looks around.
@@ -103,7 +106,7 @@ func (e *Engine) recallOf(r *repo, since, now time.Time) *recall {
 	}
 	maps.DeleteFunc(e.recalls, func(_ recallKey, x *recall) bool { return x.done && now.Sub(x.at) >= e.cfg.PollInterval })
 	e.lastRecall++
-	x := &recall{key: key, number: e.lastRecall, waiting: map[*remote]*pass{}}
+	x := &recall{key: key, number: e.lastRecall, waiting: map[*pass]*remote{}}
 	e.recalls[key] = x
 	q := RecallQuery{Coords: r.currentCoords(), Max: repliesMost}
 	for _, v := range r.roots {
@@ -127,7 +130,7 @@ func (e *Engine) Recalled(number uint64, answer Recalled, err error, now time.Ti
 	if err != nil {
 		e.log.Warn("ledger does not answer; asked again in a minute", zap.Error(err))
 		delete(e.recalls, x.key)
-		for r, p := range x.waiting {
+		for p, r := range x.waiting {
 			p.recall, p.notBefore = nil, now.Add(time.Minute)
 			e.touch(r)
 		}
@@ -138,7 +141,7 @@ func (e *Engine) Recalled(number uint64, answer Recalled, err error, now time.Ti
 	if len(answer.Replies)+len(answer.Authors) > 1000 {
 		delete(e.recalls, x.key) // those who wait hold it
 	}
-	for r := range x.waiting {
+	for _, r := range x.waiting {
 		e.touch(r)
 	}
 	x.waiting = nil

@@ -28,6 +28,9 @@ func (e *Engine) planBatches(r *remote, now time.Time) {
 			b = e.nextOfPass(r, r.pass, now)
 		}
 		if b == nil {
+			b = e.nextOfPass(r, r.daily, now)
+		}
+		if b == nil {
 			break
 		}
 		e.ask(b, now)
@@ -107,8 +110,15 @@ func (e *Engine) nextOfPass(r *remote, p *pass, now time.Time) *batch {
 	if p == nil || p.issued {
 		return nil
 	}
-	c := newChunker(e.cfg.BatchChunks, e.cfg.TagsPerFilter)
+	c := p.partial
+	if p.partial = nil; c == nil {
+		c = newChunker(e.cfg.BatchChunks, e.cfg.TagsPerFilter)
+	}
 	e.fill(p, c, r, now)
+	if p.waits(now) {
+		p.partial = c
+		return nil
+	}
 	b := e.newBatch(r, c, p)
 	if b == nil {
 		if p.issued && p.open == 0 {
@@ -189,6 +199,10 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 		}
 		if b.pass == nil {
 			e.persist(b.confirm(g)...)
+			if at := earliest(a.started, b.started); r.polled || r.overflows() {
+				r.heat.goBack(at)
+				r.warmth.goBack(at)
+			}
 		}
 	}
 	b.groups = kept

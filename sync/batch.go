@@ -256,6 +256,9 @@ func (b *batch) confirm(g *group) []Row {
 	}
 	var rows []Row
 	for _, it := range g.items {
+		if b.remote.wants[it.want.repo.ref] != it.want {
+			continue // gone, or wanted anew, since it was asked
+		}
 		switch g.kind {
 		case askAnnouncements, askReplies, askDeletions, askLacks: // have no items
 		case askStates:

@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	perHost  = 2         // connections to one host (DESIGN §5, manners)
-	turnTime = time.Hour // a relay that has caught up makes way after that when others of its host wait
+	perHost  = 2             // connections to one host (DESIGN §5, manners)
+	turnTime = time.Hour     // a relay that has caught up makes way after that when others of its host wait
+	longTurn = 6 * time.Hour // likewise one that has not
 )
 
 // host is what is open, and who waits, at one host. Relays that the operator named are not counted.
@@ -73,10 +74,14 @@ func (e *Engine) stepBack(r *remote) {
 // turnEnds is when the relay makes way for others of its host, zero when nobody waits.
 func (e *Engine) turnEnds(r *remote) time.Time {
 	h := e.hosts[r.url.Hostname()]
-	if h == nil || len(h.waiting) == 0 || r.operator() || r.phase != Connected {
-		return time.Time{}
+	switch {
+	case h == nil || len(h.waiting) == 0 || r.operator():
+	case r.phase == Connected || r.phase == ConnectedDegraded:
+		return r.health.UpSince.Add(turnTime)
+	case r.phase == Syncing:
+		return r.health.UpSince.Add(longTurn)
 	}
-	return r.since.Add(turnTime)
+	return time.Time{}
 }
 
 // planTurn hangs up when others have waited long enough.

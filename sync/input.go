@@ -215,7 +215,7 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	}
 	e.dialed()
 	r.stated, r.name, r.everUp = up.Limits, up.Name, true
-	r.learn(now)
+	e.learn(r, now)
 	e.dialEnded(r, health.CauseNone, now)
 	e.judge(now)
 	r.health = e.cfg.Health.Up(r.health, now)
@@ -241,6 +241,7 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	default:
 		r.passSince, r.nextCursor = time.Time{}, time.Time{}
 		r.forget()
+		r.heat.since, r.warmth.since = now, now // what is not live is asked from here on
 		r.full, r.unsafe = true, true
 		r.nextFull = e.fullAfter(now)
 		e.persist(ClearCoverage{r.url})
@@ -262,7 +263,7 @@ func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 		e.suspend(r)
 		e.forgetAwaited(r)
 		r.full, r.nextCursor = false, time.Time{}
-		r.live, r.left, r.offers, r.ancestors, r.wide = nil, [3]int{}, nil, nil, false
+		r.live, r.left, r.offers, r.moved, r.ancestors, r.wide = nil, [3]int{}, nil, nil, nil, false
 	}
 	if down.Failure != nil {
 		r.lastNote = down.Failure.Error()

@@ -63,7 +63,7 @@ func (e *Engine) foreign(r *remote, now time.Time) {
 // relearn applies what is learned of a connected relay, after it changed or expired.
 func (e *Engine) relearn(r *remote, now time.Time) {
 	before := r.limits
-	r.learn(now)
+	e.learn(r, now)
 	if r.limits != before {
 		e.emit(Tell{r.conn, relay.SetLimits{Limits: r.limits}})
 	}
@@ -75,9 +75,15 @@ func (e *Engine) relearn(r *remote, now time.Time) {
 }
 
 // learn computes the limits that hold now.
-func (r *remote) learn(now time.Time) {
+func (e *Engine) learn(r *remote, now time.Time) {
 	r.limits = r.learned.Apply(r.stated, now)
-	r.learned.Aside = slices.DeleteFunc(r.learned.Aside, func(a relay.SetAside) bool { return !now.Before(a.Until) })
+	r.learned.Aside = slices.DeleteFunc(r.learned.Aside, func(a relay.SetAside) bool {
+		if now.Before(a.Until) {
+			return false
+		}
+		e.askAgain(r, a.Value)
+		return true
+	})
 	r.aside = nil
 	for _, a := range r.learned.Aside {
 		if a.Tag == "kinds" {
@@ -87,6 +93,42 @@ func (r *remote) learn(now time.Time) {
 			r.aside = map[string]bool{}
 		}
 		r.aside[a.Value] = true
+	}
+}
+
+// askAgain takes back that a value was asked: it was left out of whatever asked for it.
+func (e *Engine) askAgain(r *remote, value string) {
+	again := func(p *progress, w *want, n int) {
+		if n >= 0 {
+			span := Span{uint32(n), uint32(n) + 1} //nolint:gosec // an index
+			p.confirmed.Remove(span)
+			p.asked.Remove(span)
+			e.persist(w.row())
+			e.queue(w)
+		}
+	}
+	if ref, err := event.ParseRef(value); err == nil {
+		for _, x := range e.tagged[ref] {
+			if w := r.wants[x.ref]; w != nil && w.listed {
+				again(&w.coords, w, slices.Index(x.coords, ref))
+			}
+		}
+	}
+	if id, err := event.ParseID(value); err == nil {
+		for _, x := range e.homes(id) {
+			if w := r.wants[x.ref]; w != nil && w.listed {
+				again(&w.roots, w, slices.Index(x.roots, e.names.roots.of[id]))
+			}
+		}
+	}
+	if _, ok := e.names.identifiers.of[value]; ok {
+		for _, w := range r.sortedWants() {
+			if w.repo.ref.D == value {
+				w.states, w.statesAsked = false, false
+				e.persist(w.row())
+				e.queue(w)
+			}
+		}
 	}
 }
 

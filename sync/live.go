@@ -53,6 +53,7 @@ func (e *Engine) layOut(r *remote, now time.Time) {
 	r.wide, r.offers = b.Wide, nil
 	b.Wide = false
 	r.laidFor, r.laidAt = b, now
+	r.laid, r.packed = r.live.Filters(), r.live.Packed()
 	r.polled = r.polled || r.overflows()
 }
 
@@ -216,10 +217,10 @@ func (e *Engine) relay(r *remote, now time.Time) {
 // scattered reports a live set that packing would make smaller by a fifth, and by at least ten filters (DESIGN §5, consolidation).
 func (r *remote) scattered(most int) bool {
 	have := r.live.Filters()
-	if have <= most || r.pass != nil {
+	if have <= most || r.pass != nil || r.daily != nil {
 		return false
 	}
-	saved := have - r.live.Packed()
+	saved := have - r.live.Packed()*r.laid/max(1, r.packed)
 	return saved >= 10 && 5*saved >= have
 }
 

@@ -3,6 +3,7 @@ package sync
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
@@ -12,7 +13,7 @@ import (
 // memory applies rows as a database does, so that a script can restart the engine.
 type memory struct {
 	repos    map[event.Ref]SaveRepo
-	roots    []SaveRoot
+	roots    map[rootKey]SaveRoot
 	lacks    []SaveLack
 	relays   map[relayurl.URL]SaveRelay
 	coverage map[pair]SaveCoverage
@@ -24,13 +25,18 @@ type pair struct {
 	repo  event.Ref
 }
 
+type rootKey struct {
+	repo event.Ref
+	n    uint32
+}
+
 type numbered struct {
 	relay relayurl.URL
 	n     uint64
 }
 
 func newMemory() *memory {
-	return &memory{map[event.Ref]SaveRepo{}, nil, nil, map[relayurl.URL]SaveRelay{}, map[pair]SaveCoverage{}, map[numbered]SaveBatch{}}
+	return &memory{map[event.Ref]SaveRepo{}, map[rootKey]SaveRoot{}, nil, map[relayurl.URL]SaveRelay{}, map[pair]SaveCoverage{}, map[numbered]SaveBatch{}}
 }
 
 func (m *memory) apply(rows []Row) {
@@ -41,18 +47,19 @@ func (m *memory) apply(rows []Row) {
 			m.repos[row.Ref] = row
 		case DropRepo:
 			delete(m.repos, row.Ref)
-			m.roots = slices.DeleteFunc(m.roots, func(r SaveRoot) bool { return r.Repo == row.Ref })
+			maps.DeleteFunc(m.roots, func(k rootKey, _ SaveRoot) bool { return k.repo == row.Ref })
 			for p := range m.coverage {
 				if p.repo == row.Ref {
 					delete(m.coverage, p)
 				}
 			}
 		case SaveRoot:
-			if i := slices.IndexFunc(m.roots, func(r SaveRoot) bool { return r.Repo == row.Repo && r.N == row.N }); i >= 0 {
-				m.roots[i].Active = row.Active
-			} else {
-				m.roots = append(m.roots, row)
+			k := rootKey{row.Repo, row.N}
+			if old, ok := m.roots[k]; ok {
+				old.Active = row.Active
+				row = old
 			}
+			m.roots[k] = row
 		case SaveLack:
 			m.lacks = append(m.lacks, row)
 		case DropLack:
@@ -89,7 +96,7 @@ func (m *memory) clear(u relayurl.URL) {
 }
 
 func (m *memory) state() *State {
-	s := &State{Roots: slices.Clone(m.roots), Lacks: slices.Clone(m.lacks)}
+	s := &State{Roots: slices.Collect(maps.Values(m.roots)), Lacks: slices.Clone(m.lacks)}
 	for _, r := range m.repos {
 		s.Repos = append(s.Repos, r)
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/ngit-sync/ngit-sync/relay"
 )
 
-// pass goes over what is confirmed at a relay and asks for it again. It forgets nothing. It goes want by want, and for each through
-// the stages; batches are made as connections have room for them.
+// pass goes over what is confirmed at a relay and asks for it again. It forgets nothing. It goes twice over the wants: for what is
+// confirmed of them, then for what lies around them, where it waits for the ledger at each. Batches are made as the connection has room for
+// them.
 type pass struct {
 	kind    passKind
 	since   time.Time // of its filters; zero: none
@@ -18,13 +19,17 @@ type pass struct {
 	wants   []*want // as of its start
 	at      int     // next want
 	stage   stage
-	from    uint32 // next number of that stage
-	first   bool   // layer 1 was asked
-	issued  bool   // every batch has been made
-	open    int    // batches that have not ended well
-	failed  bool   // of a rotation: something of it was not answered
+	second  bool     // the round around the wants
+	partial *chunker // the next batch, when the ledger lets it wait
+	from    uint32   // next number of that stage
+	first   bool     // layer 1 was asked
+	issued  bool     // every batch has been made
+	open    int      // batches that have not ended well
+	failed  bool     // of a rotation: something of it was not answered
 
 	moved map[filters.Value]bool // of a rotation: roots that have become live since the last one
+	seen  map[filters.Value]bool // of moved: those that were asked
+	late  time.Time              // of a rotation: something was confirmed meanwhile that was asked then
 	all   bool                   // of a rotation: much has become live since the last one, so it asks for that too
 
 	recall    *recall   // around the next want, once it was asked for
@@ -53,6 +58,7 @@ const (
 	passStates stage = iota
 	passCoords
 	passRoots
+	passOver // to the next want; what lies around all of them is asked in a second round
 	passRecall
 	passReplies
 	passDeletions
@@ -65,20 +71,18 @@ const (
 	replyAge = 90 * 24 * time.Hour // of replies that every pass looks around (DESIGN §5, layer 3b)
 )
 
-// startPass begins a pass with since, or without, in place of an unfinished one of the same relay: its since then lies at or before the older
-// one's, so it covers what that one would have.
+// startPass begins a pass with since, or without, in place of unfinished ones that ask for no more: of a since at or after its own. A daily
+// one, which may take hours, goes on beside those with since.
 func (e *Engine) startPass(r *remote, since, now time.Time) {
-	if old := r.pass; old != nil {
-		if old.kind == daily {
-			r.full, r.nextFull = false, now // it is due again afterwards
-		}
-		e.dropPass(r, old)
+	if r.pass != nil {
+		e.dropPass(r, r.pass)
 	}
-	r.pass = &pass{kind: catchUp, since: since, started: now, wants: r.sortedWants()}
+	p := &pass{kind: catchUp, since: since, started: now, wants: r.sortedWants()}
 	if since.IsZero() {
-		r.full, r.pass.kind = true, daily
+		p.kind = daily
+		r.full, r.daily = true, p
 	} else {
-		r.passSince, r.unsafe = since, true
+		r.pass, r.passSince, r.unsafe = p, since, true
 	}
 	e.touch(r)
 }
@@ -92,7 +96,7 @@ func (e *Engine) planAround(r *remote, now time.Time) {
 	wants := slices.DeleteFunc(r.bare, func(w *want) bool { return r.wants[w.repo.ref] != w || !w.listed || w.around })
 	r.bare = nil
 	if len(wants) > 0 {
-		r.look = &pass{kind: around, started: now, wants: wants, stage: passRecall}
+		r.look = &pass{kind: around, started: now, wants: wants, second: true, stage: passRecall}
 	}
 }
 
@@ -103,14 +107,16 @@ func (r *remote) slot(k passKind) **pass {
 		return &r.look
 	case rotateHot, rotateWarm:
 		return &r.rotation(k).pass
-	case catchUp, daily:
+	case daily:
+		return &r.daily
+	case catchUp:
 	}
 	return &r.pass
 }
 
 // passes are those that are not over.
 func (r *remote) passes() []*pass {
-	return slices.DeleteFunc([]*pass{r.pass, r.look, r.heat.pass, r.warmth.pass}, func(p *pass) bool { return p == nil })
+	return slices.DeleteFunc([]*pass{r.pass, r.daily, r.look, r.heat.pass, r.warmth.pass}, func(p *pass) bool { return p == nil })
 }
 
 // dropPass ends an unfinished pass and its batches.
@@ -126,7 +132,7 @@ func (e *Engine) dropPass(r *remote, p *pass) {
 	}
 	r.waiting = slices.DeleteFunc(r.waiting, func(b *batch) bool { return b.pass == p })
 	if p.recall != nil {
-		p.recall.leave(r, p)
+		p.recall.leave(p)
 	}
 	if *r.slot(p.kind) = nil; p.kind == around {
 		r.bare = append(r.bare, p.wants...)
@@ -137,8 +143,12 @@ func (e *Engine) dropPass(r *remote, p *pass) {
 func (e *Engine) endPass(r *remote, p *pass) {
 	*r.slot(p.kind) = nil
 	switch p.kind {
-	case catchUp, daily:
+	case catchUp:
 		e.closeGap(r)
+	case daily:
+		if r.pass == nil { // else there is a gap that is younger
+			e.closeGap(r)
+		}
 	case around:
 		for _, w := range p.wants {
 			if r.wants[w.repo.ref] == w && w.listed {
@@ -174,22 +184,32 @@ func (e *Engine) fill(p *pass, c *chunker, r *remote, now time.Time) {
 			c.add(askAnnouncements, nil, Span{})
 		}
 	}
-	for p.at < len(p.wants) {
-		w := p.wants[p.at]
-		if r.wants[w.repo.ref] == w && !e.fillWant(p, c, w, now) {
+	for {
+		for p.at < len(p.wants) {
+			w := p.wants[p.at]
+			if r.wants[w.repo.ref] == w && !e.fillWant(p, c, w, now) {
+				return
+			}
+			p.next(p.at + 1)
+		}
+		if p.second {
+			p.issued = true
 			return
 		}
-		p.at, p.stage, p.from, p.recall = p.at+1, p.begins(), 0, nil
+		p.second = true
+		p.next(0)
+		if len(c.groups) > 0 {
+			return // what is confirmed does not wait for the ledger
+		}
 	}
-	p.issued = true
 }
 
-// begins is the first stage of each want.
-func (p *pass) begins() stage {
-	if p.kind == around {
-		return passRecall
+// next goes to the first stage of a want.
+func (p *pass) next(want int) {
+	p.at, p.stage, p.from, p.recall = want, passStates, 0, nil
+	if p.second {
+		p.stage = passRecall
 	}
-	return passStates
 }
 
 // fillWant reports whether all of the want fitted.
@@ -203,6 +223,8 @@ func (e *Engine) fillWant(p *pass, c *chunker, w *want, now time.Time) bool {
 			done = p.fillSpans(c, w, askCoords, w.coords.confirmed, e.asksCoord(p, w))
 		case passRoots:
 			done = p.fillSpans(c, w, askRoots, w.roots.confirmed, e.asksRoot(p, w))
+		case passOver:
+			return true
 		case passRecall:
 			done = e.recallFor(p, w, now)
 		case passReplies:
@@ -248,7 +270,14 @@ func (e *Engine) asksRoot(p *pass, w *want) func(uint32) bool {
 	}
 	return func(n uint32) bool {
 		v := w.repo.roots[n]
-		return p.tier(e.roots[v].active) && (p.moved[v] || p.polls(w.remote, filters.Roots, v))
+		if p.moved[v] {
+			if p.seen == nil {
+				p.seen = map[filters.Value]bool{}
+			}
+			p.seen[v] = true
+			return true
+		}
+		return p.tier(e.roots[v].active) && p.polls(w.remote, filters.Roots, v)
 	}
 }
 

@@ -51,7 +51,11 @@ func (e *Engine) planRemoval(r *remote, now time.Time) bool {
 }
 
 func (e *Engine) planDial(r *remote, now time.Time) {
-	if now.Before(r.health.NotBefore) || r.queuedFor || !e.admitted(r) {
+	if r.queuedFor {
+		return
+	}
+	if now.Before(r.health.NotBefore) || !e.admitted(r) {
+		e.nextDialer() // the place that was meant for it
 		return
 	}
 	if e.dialing >= e.cfg.ConcurrentDials {
@@ -70,7 +74,12 @@ func (e *Engine) planDial(r *remote, now time.Time) {
 // dialed frees a place for the next relay that is due.
 func (e *Engine) dialed() {
 	e.dialing--
-	for len(e.dialers) > 0 {
+	e.nextDialer()
+}
+
+// nextDialer makes the next relay that is due dial, when there is a place for it.
+func (e *Engine) nextDialer() {
+	for len(e.dialers) > 0 && e.dialing < e.cfg.ConcurrentDials {
 		r := e.dialers[0]
 		e.dialers = e.dialers[1:]
 		r.queuedFor = false
@@ -83,7 +92,7 @@ func (e *Engine) dialed() {
 
 // planFull starts the daily pass over everything. A pass with since that only waits for batches that fail makes way.
 func (e *Engine) planFull(r *remote, now time.Time) {
-	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || (r.pass != nil && !r.stuck()) {
+	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || r.daily != nil || (r.pass != nil && !r.stuck()) {
 		return
 	}
 	e.to(r, Syncing, "daily catch-up", now)
@@ -148,7 +157,7 @@ func (e *Engine) fullAfter(last time.Time) time.Time {
 // busy reports whether anything is asked or still to be asked; failed batches that wait for their retry, and rotations, do
 // not count.
 func (r *remote) busy() bool {
-	return r.asking() > 0 || len(r.todo) > 0 || len(r.bare) > 0 || !r.announcementsAsked || slices.ContainsFunc([]*pass{r.pass, r.look}, func(p *pass) bool { return p != nil && !p.issued })
+	return r.asking() > 0 || len(r.todo) > 0 || len(r.bare) > 0 || !r.announcementsAsked || slices.ContainsFunc([]*pass{r.pass, r.daily, r.look}, func(p *pass) bool { return p != nil && !p.issued })
 }
 
 // fetching reports whether something is asked that was never asked before.

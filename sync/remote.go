@@ -56,11 +56,14 @@ type remote struct {
 	live       *filters.LiveSet // nil without a connection
 	laidFor    filters.Budget   // of live
 	laidAt     time.Time
-	polled     bool            // not all of it was live at some time
-	left       [3]int          // wanted values that are not live, by family
-	wide       bool            // the wide filters stand in for them
-	offers     []filters.Value // roots that want a place among those that are live
-	closedSubs []string        // ended by the relay, opened again at reopenAt
+	laid       int                    // filters at laidAt; bytes may have made them more than packed
+	packed     int                    // the least that they could have been, by number of values
+	polled     bool                   // not all of it was live at some time
+	left       [3]int                 // wanted values that are not live, by family
+	wide       bool                   // the wide filters stand in for them
+	moved      map[filters.Value]bool // have become live and were not polled since
+	offers     []filters.Value        // roots that want a place among those that are live
+	closedSubs []string               // ended by the relay, opened again at reopenAt
 	reopenAt   time.Time
 	reopened   int // times in a row
 	reopenedAt time.Time
@@ -69,7 +72,8 @@ type remote struct {
 	announcementsAsked bool
 	open               map[*batch]bool
 	waiting            []*batch // failed, or cut off by the end of a connection
-	pass               *pass    // since, or daily
+	pass               *pass    // since
+	daily              *pass    // everything, without since
 	look               *pass    // around wants
 	full               bool     // this connection's sync is without since; its end is a full sync
 

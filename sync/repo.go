@@ -233,6 +233,7 @@ func (e *Engine) leave(w *want) {
 	m, r := w.remote, w.repo
 	delete(r.wants, m.url)
 	delete(m.wants, r.ref)
+	m.tidy()
 	e.deafen(w, r.coords, r.roots)
 	e.persist(SaveCoverage{Relay: m.url, Repo: r.ref}) // should the relay be named again, nothing is confirmed
 	d := e.names.identifiers.of[r.ref.D]
@@ -241,6 +242,23 @@ func (e *Engine) leave(w *want) {
 		m.ignore(filters.States, d)
 	}
 	e.touch(m)
+}
+
+// tidyAt is how many wants that are gone may stand in the queues of a relay.
+const tidyAt = 64
+
+// tidy takes wants that are gone out of the queues: a relay that is away empties none.
+func (r *remote) tidy() {
+	for _, q := range []*[]*want{&r.todo, &r.bare} {
+		if len(*q) > 2*len(r.wants)+tidyAt {
+			seen := map[*want]bool{}
+			*q = slices.DeleteFunc(*q, func(w *want) bool {
+				was := seen[w]
+				seen[w] = true
+				return was || r.wants[w.repo.ref] != w
+			})
+		}
+	}
 }
 
 // deafen stops listening for what no other want of the relay listens for: repos share coordinates and roots.

@@ -164,10 +164,12 @@ const activeStep = 3600
 func (e *Engine) wakeRoot(r *repo, v filters.Value, n uint32) {
 	for _, w := range r.sortedWants() {
 		m := w.remote
-		if !w.listed || m.live == nil || m.live.Has(filters.Roots, v) {
+		if !w.listed || (m.live != nil && m.live.Has(filters.Roots, v)) {
 			continue
 		}
-		m.offer(v)
+		if m.live != nil {
+			m.offer(v)
+		}
 		if w.roots.confirmed.Has(n) {
 			w.roots.confirmed.Remove(Span{n, n + 1})
 			w.roots.asked.Remove(Span{n, n + 1})

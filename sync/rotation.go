@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"maps"
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/filters"
@@ -25,6 +26,24 @@ func (r *remote) rotation(k passKind) *rotation {
 	return &r.heat
 }
 
+// goBack has the next rotation ask from a moment on: what is confirmed now was asked then, and no rotation has polled it since.
+func (x *rotation) goBack(at time.Time) {
+	if !x.since.IsZero() {
+		x.since = earliest(x.since, at)
+	}
+	if x.pass != nil {
+		x.pass.late = earliest(x.pass.late, at)
+	}
+}
+
+func union(a, b map[filters.Value]bool) map[filters.Value]bool {
+	if a == nil {
+		return b
+	}
+	maps.Copy(a, b)
+	return a
+}
+
 func (p *pass) rotates() bool { return p.kind == rotateHot || p.kind == rotateWarm }
 
 // planRotation begins what is due. Before the hot one, roots change places: what is live no longer is polled from here on.
@@ -33,14 +52,20 @@ func (e *Engine) planRotation(r *remote, now time.Time) {
 		x := r.rotation(k)
 		if x.due.IsZero() {
 			x.due = now.Add(e.every(k))
+			if !x.since.IsZero() { // the connections of some relays are shorter than that
+				x.due = earliest(x.due, x.since.Add(e.every(k)))
+			}
 		}
 		if x.pass != nil || now.Before(x.due) || r.limited(now) {
 			continue
 		}
 		var moved map[filters.Value]bool
-		if k == rotateHot && r.overflows() {
-			moved = e.exchange(r)
-			e.recount(r)
+		if k == rotateHot {
+			if r.overflows() {
+				r.moved = union(r.moved, e.exchange(r))
+				e.recount(r)
+			}
+			moved, r.moved = r.moved, nil
 		}
 		since := x.since
 		if since.IsZero() {
@@ -76,12 +101,18 @@ func (r *remote) activeWants(now, since time.Time) []*want {
 func (r *remote) endRotation(p *pass) {
 	x := r.rotation(p.kind)
 	if p.failed {
+		r.moved = union(r.moved, p.moved)
 		return
 	}
 	if !x.since.IsZero() {
 		x.took = p.started.Sub(x.since)
 	}
-	x.since = p.started
+	x.since = earliest(p.started, p.late)
+	for v := range p.moved {
+		if !p.seen[v] && r.live.Has(filters.Roots, v) { // not confirmed yet
+			r.moved = union(r.moved, map[filters.Value]bool{v: true})
+		}
+	}
 	if p.kind == rotateWarm && p.all && !r.overflows() {
 		r.polled = false
 	}
