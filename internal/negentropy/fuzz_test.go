@@ -28,7 +28,7 @@ func seeds(f *testing.F, add func(msg []byte)) {
 	}
 }
 
-// FuzzNext: no two answers make the asking side panic, exceed its frame, or want what it has in a range that it asked for.
+// FuzzNext: no two answers make the asking side panic or exceed its frame, and what it says next is well formed.
 func FuzzNext(f *testing.F) {
 	seeds(f, func(msg []byte) {
 		f.Add(msg, []byte{Version})
