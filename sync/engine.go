@@ -145,7 +145,9 @@ func (e *Engine) load(state *State, now time.Time) error {
 		if int(row.N) != len(r.roots) {
 			return fmt.Errorf("roots of %s: number %d follows %d", row.Repo, row.N, len(r.roots)-1)
 		}
-		e.home(r, row.ID, max(row.Active, row.CreatedAt))
+		active := max(row.Active, row.CreatedAt)
+		active += activeStep - 1 - active%activeStep // later in the same step was not stored
+		e.home(r, row.ID, min(active, now.Unix()))
 	}
 	for _, row := range state.Lacks {
 		if r := e.repos[row.Repo]; r != nil {
