@@ -29,8 +29,8 @@ type recall struct {
 	number  uint64
 	waiting map[*pass]*remote
 	done    bool
+	began   time.Time
 	at      time.Time // of the answer
-	retryAt time.Time // after an error
 	Recalled
 }
 
@@ -53,7 +53,7 @@ func (e *Engine) recallFor(p *pass, w *want, now time.Time) bool {
 		return false
 	}
 	if p.recall == nil {
-		p.recall = e.recallOf(w.repo, p.replySince(now), now)
+		p.recall = e.recallOf(p, w, now)
 	}
 	if !p.recall.done {
 		p.recall.waiting[p] = w.remote
@@ -95,18 +95,20 @@ func (p *pass) replySince(now time.Time) time.Time {
 	return time.Time{}
 }
 
-// recallOf asks the ledger, unless the same question is open or was answered a short while ago.
-func (e *Engine) recallOf(r *repo, since, now time.Time) *recall {
-	key := recallKey{repo: r}
-	if !since.IsZero() {
+// recallOf asks the ledger, unless the same question is open or was answered a short while ago. The first look around a want needs what
+// the relay has brought before.
+func (e *Engine) recallOf(p *pass, w *want, now time.Time) *recall {
+	r, key := w.repo, recallKey{repo: w.repo}
+	if since := p.replySince(now); !since.IsZero() {
 		key.since = since.Truncate(time.Hour).Unix()
 	}
-	if x := e.recalls[key]; x != nil && (!x.done || now.Sub(x.at) < e.cfg.PollInterval) {
+	old := p.kind != around || w.remote.lastSettled.IsZero()
+	if x := e.recalls[key]; x != nil && (old || !x.began.Before(w.remote.lastSettled)) && (!x.done || now.Sub(x.at) < e.cfg.PollInterval) {
 		return x
 	}
 	maps.DeleteFunc(e.recalls, func(_ recallKey, x *recall) bool { return x.done && now.Sub(x.at) >= e.cfg.PollInterval })
 	e.lastRecall++
-	x := &recall{key: key, number: e.lastRecall, waiting: map[*pass]*remote{}}
+	x := &recall{key: key, number: e.lastRecall, began: now, waiting: map[*pass]*remote{}}
 	e.recalls[key] = x
 	q := RecallQuery{Coords: r.currentCoords(), Max: repliesMost}
 	for _, v := range r.roots {
@@ -185,16 +187,25 @@ func (e *Engine) lacks(ev relay.AcceptedEvent, now time.Time) {
 
 // lack notes one ancestor and reports whether it is new.
 func (e *Engine) lack(r *repo, id event.ID, at time.Time) bool {
-	if _, have := r.lacks[id]; have || len(e.lacking) >= lacksKept {
+	if _, have := r.lacks[id]; have {
 		return false
 	}
-	if day := at.Truncate(24 * time.Hour); !r.lackDay.Equal(day) {
-		r.lackDay, r.lackCount = day, 0
-		for old, noted := range r.lacks {
-			if at.Sub(noted) > lackAge {
-				e.unlack(r, old)
+	day := at.Truncate(24 * time.Hour)
+	if day.After(e.lackDay) { // also of repos where nothing new is lacking
+		e.lackDay = day
+		for _, x := range e.repos {
+			for old, noted := range x.lacks {
+				if at.Sub(noted) > lackAge {
+					e.unlack(x, old)
+				}
 			}
 		}
+	}
+	if len(e.lacking) >= lacksKept {
+		return false
+	}
+	if !r.lackDay.Equal(day) {
+		r.lackDay, r.lackCount = day, 0
 	}
 	if r.lackCount++; r.lackCount > lacksPerDay {
 		return false

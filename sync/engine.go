@@ -52,6 +52,7 @@ type Engine struct {
 
 	awaited map[event.ID][]*remote // accepted by the own relay, to come back through selfsub
 	lacking map[event.ID][]*repo   // ancestors that nobody has
+	lackDay time.Time              // when those were last given up that are too old
 
 	recalls    map[recallKey]*recall // open or fresh
 	recalling  map[uint64]*recall    // open, by number
@@ -163,6 +164,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 			r.announcements, r.announcementsAsked = row.Announcements, row.Announcements
 			r.disconnectedAt = row.Cursor // what happened after it is unknown
 			r.heat.since, r.warmth.since, r.learned = row.PolledHot, row.PolledWarm, row.Learned
+			r.polled = !row.PolledWarm.IsZero() // nobody knows what was live before
 		}
 	}
 	e.loadBatches(state.Batches)

@@ -55,6 +55,11 @@ func (e *Engine) layOut(r *remote, now time.Time) {
 	r.laidFor, r.laidAt = b, now
 	r.laid, r.packed = r.live.Filters(), r.live.Packed()
 	r.polled = r.polled || r.overflows()
+	for _, x := range []*rotation{&r.heat, &r.warmth} {
+		if x.pass != nil { // it has not come to all of what is live now
+			x.pass.all = x.pass.all || r.polled
+		}
+	}
 }
 
 func (e *Engine) liveCoords(r *remote) iter.Seq[filters.Value] {

@@ -150,8 +150,12 @@ func (e *Engine) endPass(r *remote, p *pass) {
 			e.closeGap(r)
 		}
 	case around:
+		anew := map[*want]bool{} // listed again while the pass went on
+		for _, w := range r.bare {
+			anew[w] = true
+		}
 		for _, w := range p.wants {
-			if r.wants[w.repo.ref] == w && w.listed {
+			if r.wants[w.repo.ref] == w && w.listed && !anew[w] {
 				w.around = true
 				e.persist(w.row())
 			}

@@ -76,6 +76,9 @@ func (e *Engine) addRoot(id event.ID, createdAt int64, refs event.References, no
 		}
 	}
 	if len(refs.Refs) > 0 {
+		if len(e.homes(id)) > 0 {
+			e.dropOrphans(id) // they have their numbers
+		}
 		return
 	}
 	for _, parent := range refs.IDs {
@@ -99,10 +102,23 @@ type orphan struct {
 const orphansKept = 10_000
 
 func (e *Engine) keepOrphan(parent event.ID, o orphan) {
-	if e.orphaned < orphansKept && !slices.Contains(e.orphans[parent], o) {
-		e.orphaned++
-		e.orphans[parent] = append(e.orphans[parent], o)
+	if slices.Contains(e.orphans[parent], o) {
+		return
 	}
+	for other := range e.orphans { // any: the picture of the next day shows it again
+		if e.orphaned < orphansKept {
+			break
+		}
+		e.dropOrphans(other)
+	}
+	e.orphaned++
+	e.orphans[parent] = append(e.orphans[parent], o)
+}
+
+// dropOrphans forgets those that wait for a parent.
+func (e *Engine) dropOrphans(parent event.ID) {
+	e.orphaned -= len(e.orphans[parent])
+	delete(e.orphans, parent)
 }
 
 func (e *Engine) number(r *repo, id event.ID, createdAt int64, now time.Time) {
