@@ -40,6 +40,9 @@ type script struct {
 
 	ledger   Recalled // the answer to every question
 	recalled []RecallQuery
+	hold     bool // questions to the ledger stay in held
+	held     []Recall
+	watch    func(Effect) // sees every effect, in order; nil: nobody does
 }
 
 type question struct {
@@ -63,7 +66,7 @@ func newScript(t *testing.T, change ...func(*Config)) *script {
 // restart makes a new engine from what the old one stored.
 func (s *script) restart() {
 	s.live, s.asked = map[relay.ConnID][]relay.SetLive{}, map[relay.BatchID]question{}
-	s.order, s.hung, s.dials, s.own, s.pict = nil, nil, nil, nil, 0
+	s.order, s.hung, s.dials, s.own, s.held, s.pict = nil, nil, nil, nil, nil, 0
 	e, err := New(s.cfg, s.state.state(), zaptest.NewLogger(s.t), NewMetrics(nil), s.now)
 	require.NoError(s.t, err)
 	s.e = e
@@ -74,9 +77,16 @@ func (s *script) restart() {
 func (s *script) take() {
 	effects := s.e.Take()
 	for _, x := range effects {
+		if s.watch != nil {
+			s.watch(x)
+		}
 		switch x := x.(type) {
 		case Recall:
 			s.recalled = append(s.recalled, x.Query)
+			if s.hold {
+				s.held = append(s.held, x)
+				continue
+			}
 			s.e.Recalled(x.Number, s.ledger, nil, s.now)
 		case Dial:
 			s.dials = append(s.dials, x)
@@ -151,7 +161,22 @@ func (s *script) conn(u relayurl.URL) relay.ConnID {
 
 func (s *script) up(u relayurl.URL) {
 	s.t.Helper()
-	s.report(relay.Up{ID: s.conn(u), At: s.now, Limits: relay.AssumedLimits()})
+	s.upWith(u, relay.AssumedLimits())
+}
+
+func (s *script) upWith(u relayurl.URL, l relay.Limits) {
+	s.t.Helper()
+	s.report(relay.Up{ID: s.conn(u), At: s.now, Limits: l})
+}
+
+// recall answers the questions to the ledger that were held.
+func (s *script) recall(answer Recalled, err error) {
+	held := s.held
+	s.held = nil
+	for _, q := range held {
+		s.e.Recalled(q.Number, answer, err, s.now)
+	}
+	s.take()
 }
 
 func (s *script) down(u relayurl.URL) {
