@@ -3,6 +3,8 @@ package demo
 import (
 	"time"
 
+	"github.com/nbd-wtf/go-nostr"
+
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 )
@@ -26,6 +28,7 @@ func (w *World) fill(o Options) error {
 	w.addTeams(o.Now)
 	w.addConversations(o)
 	w.addDeletions(o.Now)
+	w.addSurroundings(o.Now)
 	w.addNoise(o.Now)
 	return s.err
 }
@@ -169,6 +172,14 @@ func (w *World) addTeams(now time.Time) {
 	put(s.announce(erik, long, founded, true, relay(0, 5)), w.relays[5], w.relays[0])
 	on(long, relay(0, 5), erik)
 	put(s.state(erik, long, founded.Add(time.Hour)), w.relays[0])
+	// fred took his states back: the deletion names the coordinate and lies apart from them.
+	fred := s.identity(teamKeys + 5)
+	put(s.announce(fred, "take-back", founded, true, relay(1, 2, 3)), w.relays[0], w.relays[1])
+	on("take-back", relay(1, 2, 3), fred)
+	put(s.state(fred, "take-back", founded.Add(2*time.Hour)), w.relays[1])
+	put(s.state(fred, "take-back", founded.Add(time.Hour)), w.relays[3])
+	put(s.sign(fred, event.KindDeletion, founded.Add(3*time.Hour), "", nostr.Tag{"a", event.Ref{Kind: event.KindState, PubKey: fred.pub, D: "take-back"}.String()}),
+		w.relays[2])
 }
 
 // addConversations writes threads until about o.Events events are there: much about few repositories, little about most.

@@ -11,7 +11,7 @@ import (
 // Expectation is what the own relay should hold in the end, by the contents of the remote relays at one moment.
 type Expectation struct {
 	Wanted   map[event.ID]Wanted
-	Optional map[event.ID]bool // deletions: they may arrive after what they delete was left out
+	Optional map[event.ID]bool // may be there or not: deletions, and what the rules leave open
 }
 
 // Wanted is one event that should arrive.
@@ -24,10 +24,13 @@ type Wanted struct {
 func (w *World) Expected() Expectation {
 	contents := make([]contents, len(w.relays))
 	for i, r := range w.relays {
-		contents[i].name = r.Name
-		contents[i].events = r.store.All()
+		contents[i] = contentsOf(r)
 	}
 	return expect(contents, w.Bootstrap(), w.Domain)
+}
+
+func contentsOf(r *Relay) contents {
+	return contents{name: r.Name, events: r.store.All()}
 }
 
 // contents is one remote relay.
@@ -43,6 +46,7 @@ type oracle struct {
 	relays    []contents
 	bootstrap map[relayurl.URL]bool
 	domain    string
+	lenient   bool // what may arrive, not only what must
 
 	newest   map[event.Ref]*event.Event // announcements on relays that are reached
 	projects []*project
@@ -54,7 +58,7 @@ type project struct {
 	members map[event.PubKey]bool
 	d       string
 	relays  map[relayurl.URL]bool
-	events  map[event.ID]bool // that belong to it and are accepted
+	talk
 }
 
 func expect(relays []contents, bootstrap []relayurl.URL, domain string) Expectation {
@@ -75,6 +79,20 @@ func expect(relays []contents, bootstrap []relayurl.URL, domain string) Expectat
 			break
 		}
 	}
+	must := o.gather()
+	o.lenient = true
+	may := o.gather()
+	return o.outcome(must, may)
+}
+
+// gathered is what arrives by one reading of the rules.
+type gathered struct {
+	wanted    map[event.ID]*Wanted
+	deletions map[event.ID]bool // that name something of ours
+}
+
+// gather collects what arrives and takes out what its author has deleted.
+func (o *oracle) gather() gathered {
 	o.wanted = map[event.ID]*Wanted{}
 	for ref, a := range o.newest {
 		for _, p := range o.projects {
@@ -85,10 +103,38 @@ func expect(relays []contents, bootstrap []relayurl.URL, domain string) Expectat
 	}
 	o.states()
 	for _, p := range o.projects {
-		for o.conversations(p) {
+		o.conversations(p)
+	}
+	deletions := o.deletions()
+	return gathered{o.wanted, deletions}
+}
+
+// outcome says what must be there in the end, what may, and where the former can be found. What a lenient reading deletes
+// may be gone.
+func (o *oracle) outcome(must, may gathered) Expectation {
+	out := Expectation{Wanted: map[event.ID]Wanted{}, Optional: may.deletions}
+	for id := range must.wanted {
+		if may.wanted[id] == nil {
+			out.Optional[id] = true
+			delete(must.wanted, id)
 		}
 	}
-	return o.settle(reached)
+	for id := range may.wanted {
+		if must.wanted[id] == nil {
+			out.Optional[id] = true
+		}
+	}
+	for _, r := range o.relays {
+		for _, e := range r.events {
+			if want := must.wanted[e.ID]; want != nil {
+				want.On = append(want.On, r.name)
+			}
+		}
+	}
+	for id, want := range must.wanted {
+		out.Wanted[id] = *want
+	}
+	return out
 }
 
 // announcements finds the newest ones on the relays that are reached, and which projects follow from them.
@@ -109,7 +155,7 @@ func (o *oracle) announcements(reached map[relayurl.URL]bool) {
 		if !o.listed(a) {
 			continue
 		}
-		p := &project{d: ref.D, members: map[event.PubKey]bool{}, relays: map[relayurl.URL]bool{}, events: map[event.ID]bool{}}
+		p := &project{d: ref.D, members: map[event.PubKey]bool{}, relays: map[relayurl.URL]bool{}}
 		for todo := []event.PubKey{ref.PubKey}; len(todo) > 0; todo = todo[1:] {
 			if p.members[todo[0]] {
 				continue
@@ -164,75 +210,6 @@ func (o *oracle) states() {
 	for _, e := range newest {
 		o.want(e)
 	}
-}
-
-// conversations accepts what names the project, or something accepted of it, and lies on one of its relays. It
-// reports whether there was anything new.
-func (o *oracle) conversations(p *project) bool {
-	found := false
-	for _, r := range o.relays {
-		if !p.relays[r.name] {
-			continue
-		}
-		for _, e := range r.events {
-			switch e.Kind {
-			case event.KindAnnouncement, event.KindState, event.KindDeletion:
-				continue
-			}
-			if !p.events[e.ID] && p.named(e) {
-				p.events[e.ID], found = true, true
-				o.want(e)
-			}
-		}
-	}
-	return found
-}
-
-func (p *project) named(e *event.Event) bool {
-	refs := e.References()
-	for _, ref := range refs.Refs {
-		if (ref.Kind == event.KindAnnouncement || ref.Kind == event.KindState) && ref.D == p.d && p.members[ref.PubKey] {
-			return true
-		}
-	}
-	for _, id := range refs.IDs {
-		if p.events[id] {
-			return true
-		}
-	}
-	return false
-}
-
-// settle takes out what its author has deleted, and says where the rest can be found.
-func (o *oracle) settle(reached map[relayurl.URL]bool) Expectation {
-	out := Expectation{Wanted: map[event.ID]Wanted{}, Optional: map[event.ID]bool{}}
-	for _, r := range o.relays {
-		for _, e := range r.events {
-			if e.Kind != event.KindDeletion {
-				continue
-			}
-			out.Optional[e.ID] = true
-			if !reached[r.name] {
-				continue
-			}
-			for _, id := range e.References().IDs {
-				if target := o.wanted[id]; target != nil && target.Event.PubKey == e.PubKey {
-					delete(o.wanted, id)
-				}
-			}
-		}
-	}
-	for _, r := range o.relays {
-		for _, e := range r.events {
-			if want := o.wanted[e.ID]; want != nil {
-				want.On = append(want.On, r.name)
-			}
-		}
-	}
-	for id, want := range o.wanted {
-		out.Wanted[id] = *want
-	}
-	return out
 }
 
 func (o *oracle) want(e *event.Event) {

@@ -17,6 +17,7 @@ type traits struct {
 	negentropy    bool
 	page          int // events per filter of one REQ
 	subscriptions int // 0: as many as the software allows
+	filters       int // of one REQ; 0: as many as the software allows
 	delay         time.Duration
 }
 
@@ -108,7 +109,7 @@ func (r *Relay) Publish(e *event.Event) error {
 
 func listenOurs(ctx context.Context, addr string, r *Relay) (front, error) {
 	t := r.traits
-	limits := server.Limits{PageLimit: t.page, DefaultLimit: t.page, Subscriptions: t.subscriptions, Delay: t.delay, Reconciliations: -1}
+	limits := server.Limits{PageLimit: t.page, DefaultLimit: t.page, Subscriptions: t.subscriptions, Filters: t.filters, Delay: t.delay, Reconciliations: -1}
 	if t.negentropy {
 		limits.Reconciliations = 4
 	}

@@ -68,7 +68,7 @@ func build(o Options) (*World, error) {
 			newRelay(ngitDev, "the bootstrap relay: khatru, negentropy, 500 events a page", traits{software: "khatru", negentropy: true, page: 500}),
 			newRelay(damus, "large, without negentropy, 500 events a page", traits{page: 500}),
 			newRelay(nosLol, "20 events a page, without negentropy", traits{page: 20}),
-			newRelay(nostrBand, "four subscriptions at a time, without negentropy", traits{page: 250, subscriptions: 4}),
+			newRelay(nostrBand, "four subscriptions at a time, three filters in each, without negentropy", traits{page: 250, subscriptions: 4, filters: 3}),
 			newRelay(treegaze, "slow: a quarter of a second before every answer; khatru, negentropy", traits{software: "khatru", negentropy: true, page: 500, delay: slowAnswer}),
 			newRelay(danConway, "small and quick, negentropy", traits{negentropy: true, page: 500}),
 		},
