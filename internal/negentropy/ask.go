@@ -21,10 +21,7 @@ const (
 
 // mostAnswer is the longest answer that we ask for, as far as that can be foreseen.
 func (i *Initiator) mostAnswer() int {
-	if frame := i.limits.frame(); frame > 0 {
-		return answersPerFrame * frame
-	}
-	return math.MaxInt32
+	return answersPerFrame * min(i.limits.frame(), math.MaxInt32/answersPerFrame)
 }
 
 // send writes the next message: the lowest of the work, as much as the frame holds and the budget allows, and one
@@ -37,7 +34,7 @@ func (i *Initiator) send() []byte {
 		before, had := w, len(i.asked)
 		w.skipTo(&i.work[n-1].start)
 		expected += i.ask(&w, i.work[n-1])
-		if had > 0 && (frame > 0 && len(w.buf) > frame || expected > i.budget) {
+		if had > 0 && (len(w.buf) > frame || expected > i.budget) {
 			w, i.asked = before, i.asked[:had]
 			break
 		}

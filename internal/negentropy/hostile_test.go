@@ -96,6 +96,7 @@ func TestAnswersLieWhereSomethingWasAsked(t *testing.T) {
 		{"ids over two parts", func(w *writer) { w.list(timed(begin+12), one) }, "not asked"},
 		{"ids in no room", func(w *writer) { w.skipTo(timed(begin)); w.list(timed(begin), one) }, "no room"},
 		{"everything at once", func(w *writer) { w.fingerprint(&infinite, fingerprint{}) }, "no answer"},
+		{"after what was", func(w *writer) { w.list(timed(begin+6), one); w.list(timed(begin+13), one) }, "not asked"},
 		{"beyond the end", func(w *writer) { w.skipTo(&infinite); w.list(&infinite, one) }, "not asked"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

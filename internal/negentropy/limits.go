@@ -3,6 +3,7 @@ package negentropy
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Version is the first byte of every message: 0x60 and the protocol's version, 1.
@@ -31,10 +32,10 @@ func DefaultLimits() Limits {
 	return Limits{Frame: 60_000, Rounds: 5_000, Bytes: 256 << 20, Needs: 4_000_000}
 }
 
-// frame gives the limit in force, 0 for none.
+// frame gives the limit in force.
 func (l Limits) frame() int {
 	if l.Frame <= 0 {
-		return 0
+		return math.MaxInt
 	}
 	return max(l.Frame, MinFrame)
 }

@@ -26,8 +26,8 @@ func (s *Set) Answer(msg []byte, frame int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		hi := s.find(lo, len(s.items), &p.end)
-		before, end := w, p.end
+		hi, end := s.find(lo, len(s.items), &p.end), p.end
+		before, cut := w, false
 		switch p.mode {
 		case modeSkip:
 		case modeFingerprint:
@@ -37,23 +37,16 @@ func (s *Set) Answer(msg []byte, frame int) ([]byte, error) {
 			}
 		case modeIDs:
 			w.skipTo(&p.start)
-			if room := room(frame, len(w.buf)); frame > 0 && hi-lo > room {
-				hi = lo + room
-				end = bound{key: s.items[hi], size: uint8(idBytes)}
+			if most := lo + room(frame, len(w.buf)); most < hi {
+				hi, end, cut = most, bound{key: s.items[most], size: uint8(idBytes)}, true
 			}
 			w.list(&end, s.items[lo:hi])
 		}
-		if frame == 0 {
-			lo = hi
-			continue
-		}
-		full := len(w.buf)+ending > frame
-		if full {
-			w = before
+		if len(w.buf)+ending > frame {
+			w, hi, cut = before, lo, true
 			w.skipTo(&p.start)
-			hi, end = lo, p.start
 		}
-		if full || end != p.end {
+		if cut { // what is left is said in one
 			w.fingerprint(&infinite, s.fingerprint(hi, len(s.items)))
 			return w.buf, nil
 		}

@@ -71,11 +71,9 @@ func over(t *testing.T, url string) answerer {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	conn.SetReadLimit(4 << 20)
-	opening := `["NEG-OPEN","n",{"kinds":[1]},`
-	return func(msg []byte) ([]byte, error) {
-		text := fmt.Sprintf(`%s"%x"]`, opening, msg)
+	ask := func(head string, msg []byte) (fields []string, err error) {
+		text := fmt.Sprintf(`%s"%x"]`, head, msg)
 		require.LessOrEqual(t, len(text), 131_072, "strfry's default limit")
-		opening = `["NEG-MSG","n",`
 		if err := conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
 			return nil, err
 		}
@@ -83,10 +81,27 @@ func over(t *testing.T, url string) answerer {
 		if err != nil {
 			return nil, err
 		}
-		var fields []string
-		if err := json.Unmarshal(frame, &fields); err != nil || len(fields) != 3 || fields[0] != "NEG-MSG" {
+		if err := json.Unmarshal(frame, &fields); err != nil || len(fields) != 3 {
 			return nil, fmt.Errorf("%.200s", frame)
 		}
+		return fields, nil
+	}
+	const open = `["NEG-OPEN","n",{"kinds":[1]},`
+	head := open
+	return func(msg []byte) ([]byte, error) {
+		fields, err := ask(head, msg)
+		if err == nil && fields[0] == "NEG-ERROR" && fields[2] == "CLOSED" {
+			// khatru answers before it remembers the session, and forgets it after seven seconds. The answering side
+			// needs no memory, so a new session goes on where the old one was.
+			fields, err = ask(open, msg)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if fields[0] != "NEG-MSG" {
+			return nil, fmt.Errorf("%q", fields)
+		}
+		head = `["NEG-MSG","n",`
 		return hex.DecodeString(fields[2])
 	}
 }
