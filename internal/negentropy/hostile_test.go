@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 func row(n, ties int) (items []item) {
@@ -209,13 +211,59 @@ func TestBytesAreBounded(t *testing.T) {
 }
 
 func TestAnIDListedTwiceIsNeededOnce(t *testing.T) {
-	one := setOf([]item{numbered(1, 1)}).items
-	i := New(setOf(nil), DefaultLimits())
+	have, lack := setOf([]item{numbered(0, 1)}).items[0], setOf([]item{numbered(1, 1)}).items[0]
+	i := New(setOf([]item{numbered(0, 1)}), DefaultLimits())
 	i.Start()
-	_, done, err := i.Next(message(func(w *writer) { w.list(timed(5), one); w.list(&infinite, append(one[:1:1], one...)) }))
+	_, done, err := i.Next(message(func(w *writer) {
+		w.list(timed(5), []key{lack})
+		w.list(&infinite, []key{have, lack, have, lack})
+	}))
 	require.NoError(t, err)
 	require.True(t, done)
-	require.Len(t, i.Needed(), 1)
+	require.Equal(t, []event.ID{event.ID(*lack.id())}, i.Needed())
+	require.Equal(t, Stats{Rounds: 1, Sent: 5, Received: 1 + 2*4 + 5*32, Needs: 1}, i.Stats())
+}
+
+// Where a frame ends, honest peers write ranges without extent.
+func TestRangesWithoutExtentSayNothing(t *testing.T) {
+	items := row(12, 1) // asked about in two parts of six seconds
+	begin := uint64(items[0].at)
+	i := New(setOf(items), DefaultLimits())
+	i.Start()
+	_, done, err := i.Next(message(func(w *writer) {
+		w.skipTo(timed(begin + 2))
+		w.fingerprint(timed(begin+2), fingerprint{1})
+		w.skipTo(timed(begin + 6))
+		w.list(timed(begin+6), nil)
+		w.skipTo(&infinite)
+		w.list(&infinite, nil)
+		w.fingerprint(&infinite, fingerprint{1})
+	}))
+	require.NoError(t, err)
+	require.True(t, done)
+	require.Zero(t, i.Stats().Haves)
+}
+
+// The answering side leaves room for its last range wherever the frame happens to be full.
+func TestAFullFrameEndsWithinItsLimit(t *testing.T) {
+	set := setOf(row(400, 1<<30))
+	for size := range idBytes {
+		for step := 2; step < 40; step++ {
+			answer, err := set.Answer(message(func(w *writer) {
+				w.list(timed(1_700_000_000), nil)
+				for k := 1; k < 400; k += step {
+					b := bound{key: set.items[k], size: uint8(idBytes)}
+					if k == 1 {
+						b = bound{key: keyOf(b.key.at(), b.key.id()[:size]), size: uint8(size)}
+					}
+					w.skipTo(&b)
+					w.list(&bound{key: set.items[min(k+step/2, 399)], size: uint8(idBytes)}, nil)
+				}
+			}), MinFrame)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(answer), MinFrame)
+		}
+	}
 }
 
 // Whatever a peer does to honest answers, it gets an end or an error, and frames stay within their limit.
