@@ -8,26 +8,29 @@ import (
 )
 
 // planBatches asks what comes next, as long as the connection has fewer than OpenBatches unanswered: batches that
-// wait, layer 1, the difference wanted - pending - confirmed, ancestors, then the running pass. Rotations have a place of their own.
+// wait, layer 1, the difference wanted - pending - confirmed, ancestors, then the running pass. The daily pass, which
+// may take hours, and rotations have places of their own.
 func (e *Engine) planBatches(r *remote, now time.Time) {
 	if r.limited(now) {
 		return
 	}
-	for r.asking() < e.cfg.OpenBatches {
-		b := r.nextWaiting(now)
-		if b == nil {
+	for {
+		daily := r.askingDaily()
+		front, back := r.asking()-daily < e.cfg.OpenBatches, daily < e.cfg.OpenBatches
+		b := r.nextWaiting(now, front, back)
+		if b == nil && front {
 			b = e.nextDifference(r)
 		}
-		if b == nil {
+		if b == nil && front {
 			b = e.nextAncestors(r)
 		}
-		if b == nil {
+		if b == nil && front {
 			b = e.nextOfPass(r, r.look, now)
 		}
-		if b == nil {
+		if b == nil && front {
 			b = e.nextOfPass(r, r.pass, now)
 		}
-		if b == nil {
+		if b == nil && back {
 			b = e.nextOfPass(r, r.daily, now)
 		}
 		if b == nil {
@@ -47,9 +50,9 @@ func (e *Engine) planBatches(r *remote, now time.Time) {
 }
 
 // nextWaiting takes the first batch that was cut off, or failed and is due.
-func (r *remote) nextWaiting(now time.Time) *batch {
+func (r *remote) nextWaiting(now time.Time, front, back bool) *batch {
 	for i, b := range r.waiting {
-		if !b.retryAt.After(now) {
+		if room := (b.ofDaily() && back) || (!b.ofDaily() && front); room && !b.retryAt.After(now) {
 			r.waiting = append(r.waiting[:i:i], r.waiting[i+1:]...)
 			return b
 		}

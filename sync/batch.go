@@ -36,6 +36,9 @@ type batch struct {
 
 func (b *batch) rotates() bool { return b.pass != nil && b.pass.rotates() }
 
+// ofDaily reports a batch of the daily pass.
+func (b *batch) ofDaily() bool { return b.pass != nil && b.pass.kind == daily }
+
 // kept reports whether a restart resumes the batch: what belongs to a pass is found again by the next one, and ancestors are stored
 // by themselves.
 func (b *batch) kept() bool { return b.pass == nil && !b.wanted }

@@ -167,6 +167,18 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 		e.up(r, rep, now)
 	case relay.Down:
 		e.down(r, rep, now)
+	default:
+		if r.phase.Open() {
+			e.heard(r, rep, now)
+		}
+	}
+	e.touch(r)
+	e.flush(now)
+}
+
+// heard takes in what an open connection reports.
+func (e *Engine) heard(r *remote, rep relay.Report, now time.Time) {
+	switch rep := rep.(type) {
 	case relay.LiveSettled:
 		e.liveSettled(r, rep)
 	case relay.Closed:
@@ -178,8 +190,6 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 	case relay.Foreign:
 		e.foreign(r, now)
 	}
-	e.touch(r)
-	e.flush(now)
 }
 
 func (e *Engine) settled(s relay.Settled, now time.Time) {

@@ -100,7 +100,7 @@ func (e *Engine) learn(r *remote, now time.Time) {
 func (e *Engine) askAgain(r *remote, value string) {
 	again := func(p *progress, w *want, n int) {
 		if n >= 0 {
-			span := Span{uint32(n), uint32(n) + 1} //nolint:gosec // an index
+			span := Span{uint32(n), uint32(n) + 1}
 			p.confirmed.Remove(span)
 			p.asked.Remove(span)
 			e.persist(w.row())

@@ -118,10 +118,13 @@ func (e *Engine) liveRoots(r *remote) iter.Seq[filters.Value] {
 // overflows reports whether wanted values have no room in live filters.
 func (r *remote) overflows() bool { return r.left != [3]int{} }
 
-// listen asks for values live. A root that does not fit waits for the next exchange.
-func (r *remote) listen(f filters.Family, values ...filters.Value) {
+// listen asks for values live, but for those that the relay refuses. A root that does not fit waits for the next exchange.
+func (e *Engine) listen(r *remote, f filters.Family, values ...filters.Value) {
 	if r.live == nil {
 		return
+	}
+	if len(r.aside) > 0 {
+		values = slices.DeleteFunc(slices.Clone(values), func(v filters.Value) bool { return r.aside[e.names.text(f, v)] })
 	}
 	left := r.live.Add(f, values...)
 	r.left[f] += len(left)

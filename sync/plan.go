@@ -191,6 +191,17 @@ func (r *remote) retrying() bool {
 	return false
 }
 
+// askingDaily counts those of them that belong to the daily pass.
+func (r *remote) askingDaily() int {
+	n := 0
+	for b := range r.open {
+		if b.ofDaily() {
+			n++
+		}
+	}
+	return n
+}
+
 // settledAt is the moment of the second look.
 func (e *Engine) settledAt(r *remote) time.Time {
 	if len(r.taught) == 0 || r.lastSettled.IsZero() {

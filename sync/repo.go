@@ -153,7 +153,7 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 		} else {
 			e.deafen(w, removed, nil)
 			if slices.Contains(before, w) {
-				w.remote.listen(filters.Repos, e.numbered(added)...)
+				e.listen(w.remote, filters.Repos, e.numbered(added)...)
 			}
 			e.queue(w)
 		}
@@ -210,13 +210,13 @@ func (e *Engine) join(r *repo, m *remote, listed bool) {
 		m.wants[r.ref] = w
 		d := e.names.identifiers.of[r.ref.D]
 		if m.identifiers[d]++; m.identifiers[d] == 1 {
-			m.listen(filters.States, d)
+			e.listen(m, filters.States, d)
 		}
 	}
 	if listed && !w.listed {
 		w.listed = true
-		m.listen(filters.Repos, e.numbered(r.currentCoords())...)
-		m.listen(filters.Roots, r.roots...)
+		e.listen(m, filters.Repos, e.numbered(r.currentCoords())...)
+		e.listen(m, filters.Roots, r.roots...)
 		m.bare = append(m.bare, w)
 	}
 	if !listed && w.listed {

@@ -134,7 +134,7 @@ func (e *Engine) number(r *repo, id event.ID, createdAt int64, now time.Time) {
 	e.persist(SaveRoot{Repo: r.ref, N: n, ID: id, CreatedAt: createdAt, Active: e.roots[v].active})
 	for _, w := range r.sortedWants() {
 		if w.listed {
-			w.remote.listen(filters.Roots, v)
+			e.listen(w.remote, filters.Roots, v)
 			e.queue(w)
 		}
 	}
