@@ -161,7 +161,7 @@ func TestAncestorsAreAskedAtOnceAndByThemselves(t *testing.T) {
 	for range 20 {
 		for _, b := range s.pending(one) {
 			_, _, ancestors := aroundOf([]relay.Batch{b})
-			require.Equal(t, len(ancestors) > 0, b.Wanted, "a wanted batch holds nothing else")
+			require.Equal(t, b.Wanted, len(ancestors) > 0, "a wanted batch holds nothing else")
 			require.NotContains(t, ancestors, lacks[0].String())
 			wanted += len(ancestors)
 			s.settle(b)
