@@ -1,6 +1,7 @@
 package negentropy
 
 import (
+	"bytes"
 	"encoding/hex"
 	"testing"
 
@@ -57,7 +58,7 @@ func FuzzNext(f *testing.F) {
 	})
 }
 
-// FuzzAnswer: no message makes the answering side panic or exceed its frame, and what it answers is well formed.
+// FuzzAnswer: no message makes the answering side panic or exceed its frame, and what it answers is so.
 func FuzzAnswer(f *testing.F) {
 	seeds(f, func(msg []byte) { f.Add(msg) })
 	set := setOf(row(400, 7))
@@ -69,11 +70,29 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		require.LessOrEqual(t, len(answer), MinFrame)
-		r, err := read(answer)
-		require.NoError(t, err)
-		for r.more() {
-			_, err = r.next()
-			require.NoError(t, err)
-		}
+		truthful(t, set, answer)
 	})
+}
+
+// truthful checks that what a message says of a set is so.
+func truthful(t *testing.T, set *Set, msg []byte) {
+	t.Helper()
+	r, err := read(msg)
+	require.NoError(t, err)
+	for r.more() {
+		p, err := r.next()
+		require.NoError(t, err)
+		lo, hi := set.find(0, set.Len(), &p.start), set.find(0, set.Len(), &p.end)
+		switch p.mode {
+		case modeSkip:
+		case modeFingerprint:
+			require.Equal(t, set.fingerprint(lo, hi), p.fingerprint)
+		case modeIDs:
+			var ids []byte
+			for k := lo; k < hi; k++ {
+				ids = append(ids, set.items[k].id()[:]...)
+			}
+			require.True(t, bytes.Equal(ids, p.ids))
+		}
+	}
 }

@@ -262,6 +262,7 @@ func TestAFullFrameEndsWithinItsLimit(t *testing.T) {
 			}), MinFrame)
 			require.NoError(t, err)
 			require.LessOrEqual(t, len(answer), MinFrame)
+			truthful(t, set, answer)
 		}
 	}
 }

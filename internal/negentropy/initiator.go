@@ -6,7 +6,8 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
-// maxWork is how many ranges may wait to be asked about: some 7 MB. Honest peers stay far below.
+// maxWork is how many ranges may wait to be asked about: some 7 MB, and as much again while an answer is read. Honest
+// peers stay far below.
 const maxWork = 1 << 16
 
 // span is a range that we ask about, with our items [lo, hi) in it.
