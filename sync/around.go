@@ -106,7 +106,10 @@ func (e *Engine) recallOf(p *pass, w *want, now time.Time) *recall {
 	if x := e.recalls[key]; x != nil && (old || !x.began.Before(w.remote.lastSettled)) && (!x.done || now.Sub(x.at) < e.cfg.PollInterval) {
 		return x
 	}
-	maps.DeleteFunc(e.recalls, func(_ recallKey, x *recall) bool { return x.done && now.Sub(x.at) >= e.cfg.PollInterval })
+	if now.Sub(e.recallsTidied) >= e.cfg.PollInterval {
+		e.recallsTidied = now
+		maps.DeleteFunc(e.recalls, func(_ recallKey, x *recall) bool { return x.done && now.Sub(x.at) >= e.cfg.PollInterval })
+	}
 	e.lastRecall++
 	x := &recall{key: key, number: e.lastRecall, began: now, waiting: map[*pass]*remote{}}
 	e.recalls[key] = x

@@ -58,6 +58,8 @@ type Engine struct {
 	recalling  map[uint64]*recall    // open, by number
 	lastRecall uint64
 
+	recallsTidied time.Time
+
 	outage      health.Outage
 	outageSince time.Time // as it was judged last, zero: none
 	judgeAt     time.Time // when to look at it again, zero for when a dial ends

@@ -30,11 +30,17 @@ func (e *Engine) Stop() {
 	}
 }
 
+// announcedKept bounds the memory for announcements that have come back.
+const announcedKept = 200_000
+
 // Facts takes in what the own relay said.
 func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 	e.ownUp, e.picture = f.Up, f.Picture
 	for _, a := range f.Announcements {
 		e.seen[a.Ref] = f.Picture
+		if len(e.announced) >= announcedKept {
+			clear(e.announced) // at worst a relay waits for the settle delay
+		}
 		e.announced[a.ID] = true
 	}
 	e.reshape(e.index.Apply(f.Announcements, nil).Repos)

@@ -124,6 +124,9 @@ func (e *Engine) planPhase(r *remote, now time.Time) {
 }
 
 func (e *Engine) planDegraded(r *remote, now time.Time) {
+	if !now.Before(e.settledAt(r)) {
+		e.forgetAwaited(r) // some never come back
+	}
 	failed := len(r.waiting) > 0 || r.retrying()
 	if r.phase == Connected && len(r.waiting) > 0 {
 		e.to(r, ConnectedDegraded, "a later batch (new wants) failed", now)
