@@ -38,6 +38,10 @@ var rules = map[string]rule{
 	"health": {
 		why: "when to dial is a pure function of failures and the time; it is told causes and never looks for them",
 	},
+	"internal/negentropy": {
+		may: []string{"internal/event"},
+		why: "the reconciliation protocol is bytes in and bytes out; who carries them, and what for, is not its business",
+	},
 	"migrations": {
 		why: "plain SQL in an embedded file system; the store reads it",
 	},
@@ -95,7 +99,7 @@ var rules = map[string]rule{
 var testOnly = []string{"relay/relaytest", "internal/store/storetest", "internal/archtest"}
 
 var (
-	pure = []string{"filters", "health", "internal/event", "internal/nip34", "internal/relayurl"}
+	pure = []string{"filters", "health", "internal/event", "internal/negentropy", "internal/nip34", "internal/relayurl"}
 	core = append([]string{"sync"}, pure...)
 	wire = []string{
 		"relay", "relay/relaytest", "relay/embedded", "relay/embedded/server", // relays
