@@ -200,3 +200,22 @@ func TestARelayThatIsNamedAgainWithinTheGraceStays(t *testing.T) {
 	require.Equal(t, conn, s.conn(one), "on the same connection")
 	require.Empty(t, s.hung)
 }
+
+func TestAPassPacksTheReposOfARelay(t *testing.T) {
+	s := newScript(t)
+	var f selfsub.Facts
+	for i := range 100 {
+		a := announce("alice", "repo"+strconv.Itoa(i), t0, nil, one)
+		f.Announcements = append(f.Announcements, a)
+		f.Roots = append(f.Roots, root("r"+strconv.Itoa(i), a.Ref))
+	}
+	s.picture(f.Announcements, f.Roots...)
+	s.sync(one)
+	s.mark(one)
+	s.down(one)
+	s.elapse(time.Minute)
+	s.order = nil
+	s.up(one)
+	s.settleAll(one)
+	require.Less(t, len(s.order), 20)
+}
