@@ -205,6 +205,7 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 			if at := earliest(a.started, b.started); r.polled || r.overflows() {
 				r.heat.goBack(at)
 				r.warmth.goBack(at)
+				r.unsafe = true
 			}
 		}
 	}

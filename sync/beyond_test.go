@@ -133,9 +133,6 @@ func (w *world) complete(why string) {
 }
 
 func TestBeyondTheBudgetEveryRootIsLiveOrPolled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("large")
-	}
 	l := relay.AssumedLimits()
 	l.Subscriptions, l.FiltersPerREQ = 20, 10
 	w := newWorld(t, 1, l, 1000, 50_000)

@@ -113,6 +113,72 @@ func TestALimitedPaceIsRememberedForADay(t *testing.T) {
 	require.Zero(t, s.e.relays[one].limits.REQsPerMinute)
 }
 
+func TestARefusedValueIsNotAskedForADay(t *testing.T) {
+	a := announce("alice", "tool", t0, nil, one)
+	for _, tt := range []struct{ tag, value string }{
+		{"a", a.Ref.String()}, {"e", id("root0").String()}, {"d", "tool"},
+	} {
+		t.Run(tt.tag, func(t *testing.T) {
+			s, _ := told(t, 3)
+			asked := 0
+			var during bool
+			see := func(tags map[string][]string) {
+				for _, name := range []string{tt.tag, "A", "E", "q"} {
+					for _, v := range tags[name] {
+						if v == tt.value {
+							asked++
+						}
+					}
+				}
+			}
+			s.watch = func(x Effect) {
+				tell, ok := x.(Tell)
+				if !ok || !during {
+					return
+				}
+				switch c := tell.Command.(type) {
+				case relay.SetLive:
+					for _, sub := range c.Open {
+						for _, f := range sub.All() {
+							see(f.Tags)
+						}
+					}
+				case relay.AskBatch:
+					for _, f := range c.Batch.Filters {
+						see(f.Tags)
+					}
+				}
+			}
+			learnedAt := s.now
+			during = true
+			s.report(relay.Evidence{ID: s.conn(one), At: s.now, Reason: "error: filter", Tag: tt.tag, Value: tt.value})
+			s.settleAll(one)
+			require.False(t, s.liveTagged(one, tt.tag, tt.value))
+			s.idle(time.Hour)
+			s.report(said(id("root0"), s.now)) // it has become active
+			s.down(one)
+			s.elapse(time.Minute)
+			s.up(one)
+			s.settleAll(one)
+			s.facts(selfsub.Facts{Announcements: anns(announce("alice", "tool", t0.Add(time.Hour), nil)), Picture: 1})
+			s.facts(selfsub.Facts{Announcements: anns(announce("alice", "tool", t0.Add(2*time.Hour), nil, one)), Picture: 1})
+			s.settleAll(one)
+			s.restart()
+			s.picture(anns(announce("alice", "tool", t0.Add(2*time.Hour), nil, one)), root("root0", a.Ref))
+			s.elapse(time.Minute)
+			s.up(one)
+			s.settleAll(one)
+			require.Equal(t, 1, s.e.Snapshot(s.now).Relays[0].Aside, "status says so")
+			s.idle(learnedAt.Add(24*time.Hour - time.Second).Sub(s.now))
+			require.Zero(t, asked)
+			s.idle(time.Second)
+			require.True(t, s.liveTagged(one, tt.tag, tt.value), "a day later it is tried again")
+			s.idle(30 * time.Hour)
+			require.Greater(t, asked, 3)
+		})
+	}
+}
+
 func TestAValueThatWasRefusedBeforeItsFirstAnswerIsAskedWhenThatHasExpired(t *testing.T) {
 	s, _ := told(t, 1)
 	a := announce("alice", "tool", t0, nil, one)

@@ -272,10 +272,14 @@ func (e *Engine) reopen(r *remote, now time.Time) {
 	if r.reopened%doubtAfter == 0 && e.doubt(r, now) {
 		return
 	}
-	all := r.live.All()
-	open := slices.DeleteFunc(all, func(s relay.Sub) bool { return !slices.Contains(ended, s.ID) })
-	if len(open) > 0 {
-		e.emit(Tell{r.conn, relay.SetLive{Open: open}})
+	open, closed := r.live.Changes() // All counts everything as sent
+	for _, s := range r.live.All() {
+		if slices.Contains(ended, s.ID) && !slices.ContainsFunc(open, func(o relay.Sub) bool { return o.ID == s.ID }) {
+			open = append(open, s)
+		}
+	}
+	if len(open) > 0 || len(closed) > 0 {
+		e.emit(Tell{r.conn, relay.SetLive{Open: open, Close: closed}})
 	}
 	e.startPass(r, e.gapSince(r), now)
 }

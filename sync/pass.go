@@ -123,7 +123,7 @@ func (r *remote) passes() []*pass {
 func (e *Engine) dropPass(r *remote, p *pass) {
 	for _, b := range r.openBatches() {
 		if b.pass == p {
-			if r.phase.Open() {
+			if r.conn != 0 {
 				e.emit(Tell{r.conn, relay.CancelBatch{ID: b.ask}})
 			}
 			delete(e.asks, b.ask)

@@ -300,6 +300,11 @@ func (e *Engine) dropRepo(r *repo) {
 	delete(e.repos, r.ref)
 	delete(e.saved, r.ref)
 	e.persist(DropRepo{r.ref})
+	for _, other := range e.tagged[r.ref] { // its announcement is a maintainer's of another repo
+		if now, ok := e.index.Repo(other.ref); ok {
+			e.saveRepo(other, now)
+		}
+	}
 }
 
 // saveRepo stores the announcements that make the repo, those that are new or newer.
