@@ -185,11 +185,14 @@ func (e *Engine) exchange(r *remote) (moved map[filters.Value]bool) {
 
 // recount counts what is wanted and not live: the running count does not know what several repos share.
 func (e *Engine) recount(r *remote) {
-	for f, values := range [...]iter.Seq[filters.Value]{filters.Repos: e.liveCoords(r), filters.States: e.liveStates(r), filters.Roots: e.liveRoots(r)} {
-		r.left[f] = 0
-		for v := range values {
-			if !r.live.Has(filters.Family(f), v) {
-				r.left[f]++
+	for _, x := range []struct {
+		family filters.Family
+		values iter.Seq[filters.Value]
+	}{{filters.Repos, e.liveCoords(r)}, {filters.States, e.liveStates(r)}, {filters.Roots, e.liveRoots(r)}} {
+		r.left[x.family] = 0
+		for v := range x.values {
+			if !r.live.Has(x.family, v) {
+				r.left[x.family]++
 			}
 		}
 	}
