@@ -23,11 +23,12 @@ type group struct {
 	bad      bool // an offence was counted
 	loose    *filters.Set
 
-	trial      *trial        // that it is an undecided part of
-	plain      *nostr.Filter // what was refused, of which it states the kinds
-	suspect    bool          // refused with a single value, and not judged yet
-	controlled bool          // another value was asked, to judge it
-	aside      bool          // its value is not taken, which was reported: it counts as done
+	trial      *trial         // that it is an undecided part of
+	plain      []nostr.Filter // what was refused, of which it states the kinds
+	again      bool           // it waits for the others of its batch, to be asked once more
+	suspect    bool           // refused with a single value, and not judged yet
+	controlled bool           // another value was asked, to judge it
+	aside      bool           // its value is not taken, which was reported: it counts as done
 }
 
 const (
@@ -89,8 +90,8 @@ func (g *group) timeless() *filters.Set {
 func (c *Conn) groups(b *batchRun, fs []nostr.Filter, index []int) []*group {
 	var out []*group
 	perREQ, bytes := min(c.limits.FiltersPerREQ, groupFilters), filters.Usable(c.limits.MessageBytes)
-	stated, notes := c.pieces(fs, index, perREQ, bytes)
-	for _, pieces := range [][]piece{stated, notes} {
+	first, notes := c.pieces(fs, index, perREQ, bytes)
+	for _, pieces := range [][]piece{first, notes} {
 		apart(pieces)
 		single := make([][]nostr.Filter, len(pieces))
 		for i, p := range pieces {
@@ -117,7 +118,7 @@ type piece struct {
 
 // pieces are the filters as the relay takes them. Those of kind 1, which relays guard that want kinds stated, share no REQ with
 // the others.
-func (c *Conn) pieces(fs []nostr.Filter, index []int, perREQ, bytes int) (stated, notes []piece) {
+func (c *Conn) pieces(fs []nostr.Filter, index []int, perREQ, bytes int) (first, notes []piece) {
 	add := func(to []piece, f nostr.Filter, i int) []piece {
 		for _, req := range filters.Pack([][]nostr.Filter{{f}}, perREQ, bytes) {
 			for _, part := range req {
@@ -127,17 +128,14 @@ func (c *Conn) pieces(fs []nostr.Filter, index []int, perREQ, bytes int) (stated
 		return to
 	}
 	for i, f := range fs {
-		if !c.limits.StateKinds {
-			stated = add(stated, f, index[i])
+		if !c.states(f) {
+			first = add(first, f, index[i])
 			continue
 		}
-		both := filters.WithKinds(f)
-		stated = add(stated, both[0], index[i])
-		if len(both) > 1 {
-			notes = add(notes, both[1], index[i])
-		}
+		both := stated(f)
+		first, notes = add(first, both[0], index[i]), add(notes, both[1], index[i])
 	}
-	return stated, notes
+	return first, notes
 }
 
 // apart has those that ask by the same tag stand together. A comment tags its root by e and by E: in a page of both it shows
@@ -180,7 +178,7 @@ func (b *batchRun) add(g *group) {
 func (b *batchRun) next() *group {
 	for _, g := range b.groups {
 		switch {
-		case g.over || g.page != nil || g.suspect:
+		case g.over || g.page != nil || g.suspect || (g.again && b.unanswered()):
 			continue
 		case b.trial == nil || g.answered:
 		case g.trial != b.trial || b.trial.busy():

@@ -8,6 +8,8 @@ import (
 	"go.uber.org/zap"
 )
 
+const rateLimited = "rate-limited"
+
 // prefixOf is the machine-readable prefix of a reason (NIP-01), in lower case, empty when there is none. strfry hides it
 // behind "ERROR: ".
 func prefixOf(reason string) string {
@@ -33,11 +35,15 @@ func noticeHints(text string) (tooMany, rate bool) {
 // closed handles the end of a subscription by the relay.
 func (c *Conn) closed(f Frame) {
 	prefix := prefixOf(f.Text)
-	if prefix == "rate-limited" {
+	tooMany, _ := noticeHints(f.Text)
+	if prefix == rateLimited && !tooMany {
 		c.limited(f.Text, f.At)
 	}
 	if p := c.history.pages[f.Sub]; p != nil {
-		if !c.refused(p, f.Text, f.At) {
+		if tooMany && c.noRoom(p, f) {
+			return
+		}
+		if tooMany || !c.refused(p, f.Text, f.At) {
 			c.failPage(p, "closed: "+f.Text, false, f.At)
 		}
 		return
@@ -45,18 +51,31 @@ func (c *Conn) closed(f Frame) {
 	s := c.live.subs[f.Sub]
 	switch {
 	case s == nil || (s.state != liveSent && s.state != liveOpen):
+	case tooMany:
+		c.refusedLive(s, f)
+		c.shrinkTo(s.among-1, f)
 	case s.state == liveSent && !c.live.one && refusesFilters(prefix):
 		c.live.one = true
 		c.live.wait(s)
 	default:
-		c.endLive(s, f.Text, f.At)
+		c.refusedLive(s, f)
 	}
+}
+
+// refusedLive ends a live subscription that the relay has closed. Of one that was to be replaced it may still serve the filters of
+// before (strfry), or may have closed those and serve the new ones.
+func (c *Conn) refusedLive(s *liveSub, f Frame) {
+	if s.replaced {
+		c.closeLive(s, f.Text, f.At)
+		return
+	}
+	c.endLive(s, f.Text, f.At)
 }
 
 // refusesFilters reports prefixes that may stand before a complaint about filters. Most relays put none.
 func refusesFilters(prefix string) bool {
 	switch prefix {
-	case "rate-limited", "auth-required", "restricted", "blocked":
+	case rateLimited, "auth-required", "restricted", "blocked":
 		return false
 	}
 	return true
@@ -87,17 +106,45 @@ func (c *Conn) limited(reason string, now time.Time) {
 	c.report(Limited{ID: c.o.ID, At: now, Reason: reason, REQsPerMinute: int(c.bucket.perMinute)})
 }
 
+// limitedPart has a part of a search for what was refused wait for the end of the pause, a few times in a batch: it says nothing about
+// the part.
+func (c *Conn) limitedPart(p *page, now time.Time) bool {
+	b := p.group.batch
+	if p.group.trial == nil || b.extra >= maxExtra {
+		return false
+	}
+	b.extra += maxExtra / 8
+	c.closePage(p, false, now)
+	return true
+}
+
 // shrink takes note that one subscription too many is open. strfry answers that one in full, says so behind its EOSE, and
 // never sends it a live event.
 func (c *Conn) shrink(f Frame) {
-	if c.used() < 2 {
+	n := c.used() - 1
+	if s := c.live.subs[c.lastEOSE]; n > 0 && s != nil && s.state == liveOpen {
+		c.closeLive(s, f.Text, f.At)
+	}
+	c.shrinkTo(n, f)
+}
+
+// noRoom takes a CLOSED that says that a page was one subscription too many. It reports that the page is asked again, within fewer.
+func (c *Conn) noRoom(p *page, f Frame) bool {
+	c.shrinkTo(p.among-1, f)
+	if p.among <= c.limits.Subscriptions || !p.heard.IsZero() {
+		return false
+	}
+	c.closePage(p, false, f.At)
+	return true
+}
+
+// shrinkTo keeps to so many subscriptions, of which one is for history. A relay that allows one at the most is asked less often.
+func (c *Conn) shrinkTo(n int, f Frame) {
+	if n < 1 {
 		c.limited(f.Text, f.At)
 		return
 	}
-	c.limits.Subscriptions = max(2, min(c.limits.Subscriptions, c.used()-1))
-	if s := c.live.subs[c.lastEOSE]; s != nil && s.state == liveOpen {
-		c.closeLive(s, f.Text, f.At)
-	}
+	c.limits.Subscriptions = max(2, min(c.limits.Subscriptions, n))
 	c.closeSurplus(f.Text, f.At)
 	if c.shrunk == nil {
 		c.shrunk = &Evidence{ID: c.o.ID, At: f.At, Reason: f.Text}
@@ -133,15 +180,22 @@ func (c *Conn) setLimits(l Limits, now time.Time) {
 	set(&c.limits.FiltersPerREQ, l.FiltersPerREQ)
 	set(&c.limits.MessageBytes, l.MessageBytes)
 	set(&c.limits.PageLimit, l.PageLimit)
+	if c.shrunk != nil { // which the engine does not know yet
+		c.limits.Subscriptions = min(c.limits.Subscriptions, c.shrunk.Subscriptions)
+	}
+	if c.limits.StateKinds && !l.StateKinds {
+		c.history.refused.idsToo, c.history.refused.guarded = false, false
+	}
 	c.limits.StateKinds = l.StateKinds
 	c.history.limits++
-	clear(c.history.refused.vain)
+	c.history.refused.forget()
 	c.closeSurplus(noSubscription, now)
 }
 
 // closeLive closes a live subscription that the relay does not serve.
 func (c *Conn) closeLive(s *liveSub, reason string, now time.Time) {
 	c.send(EncodeClose(s.id))
+	s.replaced = false
 	c.leave(s.id, leftover{sub: s}, now)
 	c.endLive(s, reason, now)
 }

@@ -57,8 +57,8 @@ func (t *liveTable) wait(s *liveSub) {
 }
 
 func (t *liveTable) eose(id string, now time.Time) {
-	t.answer = now
 	if s := t.subs[id]; s != nil && s.state == liveSent {
+		t.answer = now
 		t.set(s, liveOpen)
 		s.settle()
 	}
@@ -141,11 +141,14 @@ func (c *Conn) sendLive(s *liveSub) {
 		return
 	}
 	c.bucket.take(false)
-	if s.state != liveSent && s.state != liveOpen {
+	if s.state == liveSent || s.state == liveOpen {
+		s.replaced = true
+	} else {
 		c.live.sent++
 		s.order = c.live.sent
 	}
 	c.live.set(s, liveSent)
+	s.among = c.used()
 	s.asked = time.Now()
 	c.wakeBy(s.asked.Add(c.limits.IdleWait))
 	c.send(msg)
@@ -162,7 +165,7 @@ func (c *Conn) expireLive(now time.Time) {
 		if c.live.answer.After(at) {
 			at = c.live.answer
 		}
-		if at = at.Add(c.limits.IdleWait); now.Before(at) {
+		if at = earliest(at.Add(c.limits.IdleWait), s.asked.Add(c.limits.REQWait)); now.Before(at) {
 			c.wakeBy(at)
 			continue
 		}

@@ -17,6 +17,9 @@ type liveSub struct {
 	filters []nostr.Filter
 	state   liveState
 	asked   time.Time // the last REQ
+	among   int       // subscriptions that were open then, this one included
+	// replaced says that a REQ was sent on the open id, and no CLOSE since.
+	replaced bool
 	// sets are what this id has asked for, the newest last. An event may still come for a REQ that was replaced until the
 	// EOSE after the next one.
 	sets   []liveSet

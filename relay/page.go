@@ -19,6 +19,7 @@ type page struct {
 	credit  int
 	sub     string // a fresh id: messages may be handled out of order
 	sent    time.Time
+	among   int       // subscriptions that were open then, this one included
 	heard   time.Time // the last frame, zero before the first
 
 	arrived, delivered, foreign, unread int
@@ -60,6 +61,7 @@ func (c *Conn) sendPage(p *page, now time.Time) {
 	h.ready = nil
 	p.sent = now
 	h.pages[p.sub] = p
+	p.among = c.used()
 	c.bucket.take(p.group.batch.background)
 	if p.group.trial != nil {
 		p.group.batch.extra++

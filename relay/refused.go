@@ -22,6 +22,8 @@ type refusals struct {
 	shapes  map[string]shown // by shapeOf
 	vain    map[string]bool  // shapes of which nothing was ever taken, and that were searched
 	guarded bool             // it was reported that kind 1 is not given
+	idsToo  bool             // filters by ids have to state kinds, too
+	inVain  map[bool]bool    // by whether they ask by ids: stating kinds was of no use to filters that were barred
 }
 
 // shown is the last filter of a shape that was taken.
@@ -30,7 +32,22 @@ type shown struct {
 	filter nostr.Filter
 }
 
-func newRefusals() refusals { return refusals{shapes: map[string]shown{}, vain: map[string]bool{}} }
+func newRefusals() refusals {
+	return refusals{shapes: map[string]shown{}, vain: map[string]bool{}, inVain: map[bool]bool{}}
+}
+
+// giveUp notes a shape that was searched in vain, if nothing of it was ever taken.
+func (r *refusals) giveUp(shape string) {
+	if !r.since(shape, 0) && len(r.vain) < maxShapes {
+		r.vain[shape] = true
+	}
+}
+
+// forget has everything tried again that was tried in vain.
+func (r *refusals) forget() {
+	clear(r.vain)
+	clear(r.inVain)
+}
 
 // since reports whether filters of that shape were taken after so many answers.
 func (r *refusals) since(shape string, answers int) bool { return r.shapes[shape].at > answers }
@@ -72,6 +89,8 @@ func shapeOf(f nostr.Filter) string {
 	switch {
 	case isNotes(f):
 		shape += " notes"
+	case f.Kinds != nil && bare(f):
+		shape += " mixed"
 	case f.Kinds != nil:
 		shape += " kinds"
 	}
@@ -92,6 +111,7 @@ type trial struct {
 	suspects []*group
 
 	again               bool // the REQ was asked once more
+	barred              bool // it was refused for who asks: only stating kinds is tried
 	byFilters, byValues bool // how it was split
 	dialect             bool // stating kinds was tried
 	spoke               bool // and was what the relay takes
@@ -107,9 +127,14 @@ func (t *trial) busy() bool { return t.asked != nil && t.asked.trial == t && t.a
 func (c *Conn) refused(p *page, reason string, now time.Time) bool {
 	g, r := p.group, &c.history.refused
 	b := g.batch
-	tooMany, _ := noticeHints(reason)
-	if !p.heard.IsZero() || g.answered || b.abandoned || tooMany || !refusesFilters(prefixOf(reason)) {
+	if !p.heard.IsZero() || g.answered || b.abandoned {
 		return false
+	}
+	switch prefix := prefixOf(reason); {
+	case prefix == rateLimited:
+		return c.limitedPart(p, now)
+	case !refusesFilters(prefix):
+		return c.barred(p, reason, now)
 	}
 	r.total++
 	switch {
@@ -154,20 +179,27 @@ func (c *Conn) bisect(t *trial, g *group) {
 	switch n := len(g.asked); {
 	case n > 1:
 		t.byFilters = true
-		c.part(t, g, c.newGroup(b, g.asked[:n/2], g.index[:n/2]), c.newGroup(b, g.asked[n/2:], g.index[n/2:]))
+		first, second := c.newGroup(b, g.asked[:n/2], g.index[:n/2]), c.newGroup(b, g.asked[n/2:], g.index[n/2:])
+		if g.plain != nil {
+			first.plain, second.plain = g.plain[:n/2], g.plain[n/2:]
+		}
+		c.part(t, g, first, second)
 		return
-	case g.plain != nil:
-		f = *g.plain // it was not that
-	case f.Kinds == nil && !t.dialect && !c.history.refused.since(shapeOf(f), 0):
+	case g.plain != nil && !t.barred:
+		f = g.plain[0] // it was not that
+	case bare(f) && !t.dialect && !c.history.refused.since(shapeOf(f), 0):
 		t.dialect = true
-		stated := c.newGroup(b, filters.WithKinds(f)[:1], g.index)
-		stated.plain = &f
-		c.part(t, g, stated)
+		c.stateKinds(t, g)
 		return
 	}
 	if first, second, ok := filters.Halve(f); ok {
 		t.byValues = true
-		c.part(t, g, c.newGroup(b, []nostr.Filter{first}, g.index), c.newGroup(b, []nostr.Filter{second}, g.index))
+		parts := []*group{c.newGroup(b, []nostr.Filter{first}, g.index), c.newGroup(b, []nostr.Filter{second}, g.index)}
+		if g.plain != nil && t.barred {
+			first, second, _ = filters.Halve(g.plain[0])
+			parts[0].plain, parts[1].plain = []nostr.Filter{first}, []nostr.Filter{second}
+		}
+		c.part(t, g, parts...)
 		return
 	}
 	s := c.newGroup(b, []nostr.Filter{f}, g.index)

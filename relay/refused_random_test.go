@@ -49,12 +49,17 @@ func refusalsFrom(t *testing.T, seed uint64) {
 	if one(3) {
 		maxBytes = 5000 + r.IntN(2000)
 	}
+	barred, notes := one(2), one(2)
+	guard := guarding(wantsAuthor, notes)
 	var mood atomic.Uint64
 	g := newRig(t, relaytest.Options{
 		Events: events, Concurrent: one(2), PageCap: 20 + r.IntN(100),
 		RefuseREQ: func(sub string, fs []nostr.Filter) string {
 			if len(fs) > maxFilters || filters.MessageBytes(sub, fs) > maxBytes || (moody && mood.Add(1)%(5+seed%9) == 0) {
 				return badReq
+			}
+			if reason := guard(sub, fs); needKinds && barred && reason != "" {
+				return reason
 			}
 			for _, f := range fs {
 				for _, values := range f.Tags {
@@ -77,7 +82,7 @@ func refusalsFrom(t *testing.T, seed uint64) {
 	aside := map[string]bool{}
 	for _, e := range reported[Evidence](g) {
 		if e.Tag != "" {
-			require.True(t, moody || poison[e.Value], "%+v", e)
+			require.True(t, moody || poison[e.Value] || (needKinds && barred && !notes && e.Tag == listKinds), "%+v", e)
 			aside[e.Value] = true
 		}
 	}

@@ -124,8 +124,8 @@ func (c *Conn) lose(t *trial, g *group) {
 func (c *Conn) giveUp(t *trial, g *group) {
 	r := &c.history.refused
 	for _, f := range g.asked {
-		if shape := shapeOf(f); t.row >= maxVain && !r.since(shape, 0) && len(r.vain) < maxShapes {
-			r.vain[shape] = true
+		if t.row >= maxVain {
+			r.giveUp(shapeOf(f))
 		}
 	}
 	lost := slices.Clone(t.suspects)
@@ -166,11 +166,24 @@ func (c *Conn) endTrial(t *trial) {
 	}
 }
 
-// speak takes note that a filter is taken with its kinds stated, and not without.
+// speak takes note that filters are taken with their kinds stated, and not without.
 func (c *Conn) speak(t *trial, g *group) {
 	t.spoke = true
-	t.batch.add(c.newGroup(t.batch, filters.WithKinds(*g.plain)[1:], g.index))
+	var notes []nostr.Filter
+	var index []int
+	ids := false
+	for i, f := range g.plain {
+		ids = ids || f.IDs != nil
+		if both := stated(f); len(both) > 1 {
+			notes, index = append(notes, both[1]), append(index, g.index[i])
+		}
+	}
+	t.batch.add(c.newGroup(t.batch, notes, index))
 	g.plain = nil
+	if r := &c.history.refused; ids && !r.idsToo {
+		r.idsToo = true
+		c.history.limits++
+	}
 	if !c.limits.StateKinds {
 		c.limits.StateKinds = true
 		c.history.limits++
@@ -180,21 +193,21 @@ func (c *Conn) speak(t *trial, g *group) {
 
 // refitPart states the kinds of a part of a trial.
 func (c *Conn) refitPart(g *group) bool {
-	kindless := func(f nostr.Filter) bool { return f.Kinds == nil }
-	if !c.limits.StateKinds || g.plain != nil || !slices.ContainsFunc(g.asked, kindless) {
+	if g.plain != nil || !slices.ContainsFunc(g.asked, c.states) {
 		return false
 	}
-	var stated, notes []nostr.Filter
+	var with, notes []nostr.Filter
 	var index []int
 	for i, f := range g.asked {
-		both := filters.WithKinds(f)
-		stated = append(stated, both[0])
-		if len(both) > 1 {
-			notes, index = append(notes, both[1]), append(index, g.index[i])
+		if !c.states(f) {
+			with = append(with, f)
+			continue
 		}
+		both := stated(f)
+		with, notes, index = append(with, both[0]), append(notes, both[1]), append(index, g.index[i])
 	}
 	t := g.trial
-	c.part(t, g, c.newGroup(t.batch, stated, g.index))
+	c.part(t, g, c.newGroup(t.batch, with, g.index))
 	t.batch.add(c.newGroup(t.batch, notes, index))
 	return true
 }

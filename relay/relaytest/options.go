@@ -21,11 +21,12 @@ type Options struct {
 	HandshakeDelay  time.Duration // before the answer
 
 	// Limits it enforces. Zero: none, but for the first two.
-	PageCap      int  // events per filter of one REQ, 500
-	DefaultLimit int  // for a filter without limit, PageCap
-	MaxSubs      int  // open subscriptions of one connection
-	SubsNotice   bool // over MaxSubs: stored events, EOSE and an anonymous NOTICE, as strfry does; else CLOSED
-	MaxFilters   int  // of one REQ: CLOSED beyond
+	PageCap      int    // events per filter of one REQ, 500
+	DefaultLimit int    // for a filter without limit, PageCap
+	MaxSubs      int    // open subscriptions of one connection
+	SubsNotice   bool   // over MaxSubs: stored events, EOSE and an anonymous NOTICE, as strfry does; else CLOSED
+	SubsReason   string // of that CLOSED, "rate-limited: too many REQs"
+	MaxFilters   int    // of one REQ: CLOSED beyond
 	CloseReason  string
 	RefuseREQ    func(sub string, filters []nostr.Filter) string // a non-empty reason is sent in CLOSED
 

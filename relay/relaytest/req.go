@@ -1,6 +1,7 @@
 package relaytest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -61,7 +62,7 @@ func (c *conn) enter(sub string, filters []nostr.Filter, o Options) (dead bool, 
 	case o.MaxFilters > 0 && len(filters) > o.MaxFilters:
 		return false, "ERROR: bad req: arr too big"
 	case over && !o.SubsNotice:
-		return false, "rate-limited: too many REQs"
+		return false, cmp.Or(o.SubsReason, "rate-limited: too many REQs")
 	}
 	if o.RefuseREQ != nil {
 		if reason := o.RefuseREQ(sub, filters); reason != "" {
