@@ -2,7 +2,7 @@
 // loopback, filled with real events (corpus) and with generated ones around them, somebody who keeps writing, and an oracle
 // that says what the own relay should hold in the end.
 //
-//	corpus + generator ──► spread ──► Relay x 6 (websocket) ◄── the daemon, by Rewrite
+//	corpus + generator ──► spread ──► Relay x 7 (websocket) ◄── the daemon, by Rewrite
 //	                                    ▲     │
 //	                        Traffic ────┘     └──► Expected ──► Check against the own relay
 //

@@ -169,9 +169,15 @@ func (w *World) addTeams(now time.Time) {
 	// An identifier with colons, longer than many stores index.
 	erik := s.identity(teamKeys + 4)
 	const long = "urn:git:erik:a-repository-with-an-identifier-that-is-longer-than-one-hundred-bytes-in-its-coordinate"
-	put(s.announce(erik, long, founded, true, relay(0, 5)), w.relays[5], w.relays[0])
-	on(long, relay(0, 5), erik)
+	put(s.announce(erik, long, founded, true, relay(0, 5, 6)), w.relays[5], w.relays[0])
+	urn := on(long, relay(0, 5), erik)
 	put(s.state(erik, long, founded.Add(time.Hour)), w.relays[0])
+	// The guarded relay does not take the coordinate in a filter: what it has is found by the root, or not at all.
+	t, root := s.newThread(urn, s.person(), founded.Add(2*time.Hour))
+	put(root, w.relays[0])
+	put(s.comment(t, s.person(), founded.Add(3*time.Hour)), w.relays[6])
+	put(s.sign(s.person(), event.KindIssue, founded.Add(4*time.Hour), "Out of reach.", urn.address()...), w.relays[6])
+
 	// fred took his states back: the deletion names the coordinate and lies apart from them.
 	fred := s.identity(teamKeys + 5)
 	put(s.announce(fred, "take-back", founded, true, relay(1, 2, 3)), w.relays[0], w.relays[1])

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fiatjaf/eventstore"
 	"github.com/fiatjaf/khatru"
+	"github.com/fiatjaf/khatru/policies"
 	"github.com/nbd-wtf/go-nostr"
 	"github.com/nbd-wtf/go-nostr/nip11"
 	"go.uber.org/zap"
@@ -62,6 +63,14 @@ func listenKhatru(ctx context.Context, addr string, r *Relay) (front, error) {
 	rl.RejectEvent = append(rl.RejectEvent, func(_ context.Context, e *nostr.Event) (bool, string) {
 		return e.Kind >= 20000 && e.Kind < 30000, "blocked: ephemeral events are not taken here"
 	})
+	if r.traits.guarded {
+		rl.RejectFilter = append(rl.RejectFilter, policies.AntiSyncBots)
+	}
+	if most := r.traits.longest; most > 0 {
+		rl.RejectFilter = append(rl.RejectFilter, func(_ context.Context, filter nostr.Filter) (bool, string) {
+			return hasLonger(filter, most), "error: filter item too large"
+		})
+	}
 	rl.OverwriteFilter = append(rl.OverwriteFilter, f.listen)
 	rl.QueryEvents = append(rl.QueryEvents, f.query(r))
 	rl.StoreEvent = append(rl.StoreEvent, f.save(r))
@@ -72,6 +81,18 @@ func listenKhatru(ctx context.Context, addr string, r *Relay) (front, error) {
 		_ = f.http.Serve(f.ln) // it ends with Close
 	}()
 	return f, nil
+}
+
+// hasLonger reports whether a filter names a tag value of more bytes.
+func hasLonger(filter nostr.Filter, most int) bool {
+	for _, values := range filter.Tags {
+		for _, v := range values {
+			if len(v) > most {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (f *khatruFront) Addr() string { return f.ln.Addr().String() }

@@ -11,7 +11,7 @@ import (
 // Expectation is what the own relay should hold in the end, by the contents of the remote relays at one moment.
 type Expectation struct {
 	Wanted   map[event.ID]Wanted
-	Optional map[event.ID]bool // may be there or not: deletions, and what the rules leave open
+	Optional map[event.ID]bool // may be there or not: deletions, and what a difficult relay may keep to itself
 }
 
 // Wanted is one event that should arrive.
@@ -30,13 +30,15 @@ func (w *World) Expected() Expectation {
 }
 
 func contentsOf(r *Relay) contents {
-	return contents{name: r.Name, events: r.store.All()}
+	return contents{name: r.Name, events: r.store.All(), guarded: r.traits.guarded, longest: r.traits.longest}
 }
 
 // contents is one remote relay.
 type contents struct {
-	name   relayurl.URL
-	events []*event.Event
+	name    relayurl.URL
+	events  []*event.Event
+	guarded bool // it gives no notes, and only what was asked for by kind
+	longest int  // bytes of a value in a filter; 0: any
 }
 
 // oracle works by rounds until nothing changes: the relays that are reached give announcements, accepted announcements name

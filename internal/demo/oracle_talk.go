@@ -16,7 +16,7 @@ type talk struct {
 }
 
 // conversations accepts what names the project or a root of it, then what names a comment or a status, then what these rest on; each
-// only as far as it lies on a relay of the project.
+// only as far as it lies on a relay of the project and that relay gives it.
 func (o *oracle) conversations(p *project) {
 	p.talk = talk{events: map[event.ID]*event.Event{}, roots: map[event.ID]bool{}, authors: maps.Clone(p.members)}
 	for o.accept(p, p.direct) {
@@ -25,7 +25,7 @@ func (o *oracle) conversations(p *project) {
 		p.authors[e.PubKey] = true
 	}
 	comments := o.comments(p)
-	o.accept(p, func(e *event.Event) bool {
+	o.accept(p, func(_ contents, e *event.Event) bool {
 		return slices.Contains([]int{1, 7, 1111, 1985, 9735}, e.Kind) && names(e, comments, "e", "q")
 	})
 	lacking := map[event.ID]bool{}
@@ -36,7 +36,7 @@ func (o *oracle) conversations(p *project) {
 			}
 		}
 	}
-	o.accept(p, func(e *event.Event) bool { return lacking[e.ID] })
+	o.accept(p, func(_ contents, e *event.Event) bool { return lacking[e.ID] })
 	if o.lenient {
 		for _, e := range p.events {
 			p.authors[e.PubKey] = true
@@ -45,14 +45,17 @@ func (o *oracle) conversations(p *project) {
 }
 
 // accept takes what belongs to the project by a rule, and reports whether there was anything new.
-func (o *oracle) accept(p *project, rule func(e *event.Event) bool) bool {
+func (o *oracle) accept(p *project, rule func(r contents, e *event.Event) bool) bool {
 	found := false
 	for _, r := range o.relays {
 		if !p.relays[r.name] {
 			continue
 		}
+		if o.lenient {
+			r.guarded, r.longest = false, 0
+		}
 		for _, e := range r.events {
-			if p.events[e.ID] == nil && carried(e) && rule(e) {
+			if p.events[e.ID] == nil && carried(e) && (!r.guarded || stated(e.Kind)) && rule(r, e) {
 				p.events[e.ID], found = e, true
 				o.want(e)
 			}
@@ -62,8 +65,11 @@ func (o *oracle) accept(p *project, rule func(e *event.Event) bool) bool {
 }
 
 // direct are layers 2 and 3. A root is one that tags a coordinate of ours, or none and another root.
-func (p *project) direct(e *event.Event) bool {
-	about := slices.ContainsFunc(e.References().Refs, p.covers)
+func (p *project) direct(r contents, e *event.Event) bool {
+	about := false
+	for _, ref := range e.References().Refs {
+		about = about || p.covers(ref) && (r.longest == 0 || len(ref.String()) <= r.longest)
+	}
 	within := names(e, p.roots, "e", "E", "q")
 	if event.IsRoot(e.Kind) && (p.tagged(e) || within && len(values(e, "a")) == 0) && (about || within) {
 		p.roots[e.ID] = true
@@ -106,6 +112,12 @@ func carried(e *event.Event) bool {
 		return false
 	}
 	return (e.Kind < 20000 || e.Kind >= 30000) && !e.Protected() && !e.Expired(time.Now())
+}
+
+// stated reports the kinds that a guarded relay is asked for (DESIGN §5, dialect). It keeps notes to itself.
+func stated(kind int) bool {
+	return kind >= event.KindPatch && kind <= event.KindPRUpdate || kind >= event.KindStatusOpen && kind <= event.KindStatusDraft ||
+		slices.Contains([]int{event.KindIssue, 5, 7, 62, 1111, 1622, 1624, 1985, 7321, 9735, 9841, 9842}, kind)
 }
 
 // names reports whether an event has one of the ids in one of the tags.

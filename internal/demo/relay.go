@@ -19,6 +19,8 @@ type traits struct {
 	subscriptions int // 0: as many as the software allows
 	filters       int // of one REQ; 0: as many as the software allows
 	delay         time.Duration
+	guarded       bool // khatru: refuses filters that state no kinds, or the kind of notes, and no authors
+	longest       int  // khatru: bytes of a value in a filter, refuses others; 0: any
 }
 
 // Relay is a remote relay of the world. Its methods may be called from any goroutine.

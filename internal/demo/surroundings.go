@@ -60,6 +60,9 @@ func (w *World) addQuotes(t *thread, n int, here, there *Relay) {
 	quoted := note("Has anybody tried this with git over nostr?", nostr.Tag{"q", deeper.Event.ID})
 	named := note("It broke here, too.")
 	article := s.sign(stranger, kindArticle, before, "How I moved my code.", nostr.Tag{"d", "moved"}, nostr.Tag{"title", "Moving"})
+	if there.traits.guarded {
+		here, there = there, here // notes are not to be had from it
+	}
 	put(s.remark(t, s.person(), nostr.Tag{"q", quoted.Event.ID, "wss://hint.example"}), here)
 	put(s.remark(t, s.person(), nostr.Tag{"e", named.Event.ID}, nostr.Tag{"q", article.Event.ID}), here)
 	put(quoted, there)
@@ -101,7 +104,11 @@ func (w *World) addEchoes(t *thread, here, there *Relay) {
 	put(comment, here, there)
 	id := nostr.Tag{"e", comment.Event.ID}
 	reply := s.sign(s.person(), kindNote, t.last, "I think so, too.", id)
-	put(reply, there)
+	if there.traits.guarded {
+		put(reply, here)
+	} else {
+		put(reply, there)
+	}
 	put(s.sign(s.person(), kindReaction, t.last, "+", id, nostr.Tag{"k", strconv.Itoa(kindComment)}), there)
 	put(s.sign(s.person(), kindLabel, t.last, "", nostr.Tag{"L", "#t"}, nostr.Tag{"l", "helpful", "#t"}, id), there)
 	put(s.sign(s.person(), kindComment, t.last, "An answer that names no root.", id, nostr.Tag{"k", strconv.Itoa(kindComment)}), there)

@@ -31,13 +31,15 @@ type World struct {
 
 // Names of the relays, as the real announcements have them.
 const (
-	ngitDev    relayurl.URL = "wss://relay.ngit.dev"
-	damus      relayurl.URL = "wss://relay.damus.io"
-	nosLol     relayurl.URL = "wss://nos.lol"
-	nostrBand  relayurl.URL = "wss://relay.nostr.band"
-	treegaze   relayurl.URL = "wss://pyramid.treegaze.com"
-	danConway  relayurl.URL = "wss://ngit.danconwaydev.com"
-	slowAnswer              = 250 * time.Millisecond
+	ngitDev      relayurl.URL = "wss://relay.ngit.dev"
+	damus        relayurl.URL = "wss://relay.damus.io"
+	nosLol       relayurl.URL = "wss://nos.lol"
+	nostrBand    relayurl.URL = "wss://relay.nostr.band"
+	treegaze     relayurl.URL = "wss://pyramid.treegaze.com"
+	danConway    relayurl.URL = "wss://ngit.danconwaydev.com"
+	fiatjaf      relayurl.URL = "wss://pyramid.fiatjaf.com"
+	slowAnswer                = 250 * time.Millisecond
+	longestValue              = 128 // bytes, less than the coordinate of the longest identifier
 )
 
 // Start builds the world and lets its relays listen on loopback.
@@ -71,6 +73,7 @@ func build(o Options) (*World, error) {
 			newRelay(nostrBand, "four subscriptions at a time, three filters in each, without negentropy", traits{page: 250, subscriptions: 4, filters: 3}),
 			newRelay(treegaze, "slow: a quarter of a second before every answer; khatru, negentropy", traits{software: "khatru", negentropy: true, page: 500, delay: slowAnswer}),
 			newRelay(danConway, "small and quick, negentropy", traits{negentropy: true, page: 500}),
+			newRelay(fiatjaf, "guarded: khatru, refuses notes, filters without kinds and long values", traits{software: "khatru", page: 500, guarded: true, longest: longestValue}),
 		},
 		byName: map[relayurl.URL]*Relay{},
 	}
