@@ -77,6 +77,7 @@ type Conn struct {
 	seen      uint64    // the last frame that was handled
 	seenAt    time.Time // its moment
 	wake      time.Time // when the timer has to fire
+	unreadAt  time.Time // since when deadlines wait for frames that have not been read, zero when they do not
 	markAt    time.Time // of the next live mark
 	sweepAt   time.Time // of left, zero when it is empty
 	lastEOSE  string    // the subscription of the last frame, if that was an EOSE
@@ -175,6 +176,9 @@ func (c *Conn) end(hangup bool, because error) {
 		why += ": " + f.Cause.String()
 	}
 	c.endBatches(why)
+	if c.shrunk != nil {
+		c.report(*c.shrunk) // the next connection would open as many again
+	}
 	c.o.Sink.Gone(c.o.ID)
 }
 

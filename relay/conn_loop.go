@@ -88,7 +88,8 @@ func (c *Conn) drainWaiting() bool {
 	}
 }
 
-// unreadWait is when deadlines are looked at again that frames in front of us may have met.
+// unreadWait is when deadlines are looked at again that frames in front of us may have met. After REQWait they count all the same:
+// a flood need not have an end.
 const unreadWait = 100 * time.Millisecond
 
 // wakeBy has the timer fire at that moment or before.
@@ -105,7 +106,14 @@ func (c *Conn) expire(now time.Time) {
 		c.markAt = now.Add(c.o.MarkEvery)
 	}
 	c.wakeBy(c.markAt)
-	if now.Before(c.hold) || len(c.sock.Frames()) > 0 {
+	unread := now.Before(c.hold) || len(c.sock.Frames()) > 0
+	switch {
+	case !unread:
+		c.unreadAt = time.Time{}
+	case c.unreadAt.IsZero():
+		c.unreadAt = now
+	}
+	if unread && now.Sub(c.unreadAt) < c.limits.REQWait {
 		c.wakeBy(now.Add(unreadWait)) // what has not been read cannot be late
 	} else {
 		c.expirePages(now)

@@ -203,12 +203,18 @@ func (c *Conn) endLive(s *liveSub, reason string, now time.Time) {
 	c.report(Closed{ID: c.o.ID, At: now, Sub: s.id, Reason: reason})
 }
 
-func (c *Conn) liveEvent(s *liveSub, f Frame) {
-	if c.o.Trust == Stranger { // the own relay gives back all that we publish, however fast
-		if hold := c.flow.spend(f.Size, f.At); !hold.IsZero() {
-			c.hold = hold
-		}
+// spend counts an event that came without credit.
+func (c *Conn) spend(f Frame) {
+	if c.o.Trust != Stranger {
+		return // the own relay gives back all that we publish, however fast
 	}
+	if hold := c.flow.spend(f.Size, f.At); !hold.IsZero() {
+		c.hold = hold
+	}
+}
+
+func (c *Conn) liveEvent(s *liveSub, f Frame) {
+	c.spend(f)
 	e := c.parse(f, Live)
 	if e == nil {
 		return

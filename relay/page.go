@@ -175,6 +175,7 @@ func dated(raw []byte) *event.Event {
 // lateEvent takes an event of a page that has ended. A relay that sends EOSE too early, or stores an event between EOSE and our
 // CLOSE, is heard out within what the page had room for.
 func (c *Conn) lateEvent(p *page, f Frame) {
+	c.spend(f)
 	if p.arrived++; !p.ended || p.arrived > p.credit {
 		c.o.Metrics.dropped(dropLate)
 		return

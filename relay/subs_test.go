@@ -24,6 +24,7 @@ func TestAPageTooManyIsAskedAgainWithinFewer(t *testing.T) {
 				fs, events := chunks("a", 40, 2)
 				g := newRig(t, relaytest.Options{
 					Events: events, MaxSubs: 4, SubsReason: reason, Delay: 100 * time.Millisecond,
+					Document: `{"limitation":{"max_limit":100}}`,
 				}, func(o *ConnOptions) { o.Limits.FiltersPerREQ = 1 })
 				g.tell(liveOf("l", kinds(30617)))
 				g.ask(1, fs...)
@@ -137,4 +138,74 @@ func subscriptionsFrom(t *testing.T, seed uint64) {
 	for _, id := range g.relay.OpenSubs() {
 		require.Equal(t, byte('l'), id[0], "no page stays open")
 	}
+}
+
+// Credit is the other connections', too: a relay that answers slowly leaves room for a page of theirs.
+func TestOneRelayDoesNotTakeAllCredit(t *testing.T) {
+	for _, limit := range []int{500, 5000} {
+		synctest.Test(t, func(t *testing.T) {
+			fs, _ := chunks("a", 60, 2)
+			g := newRig(t, relaytest.Options{
+				NoEOSE: true, Document: fmt.Sprintf(`{"limitation":{"max_subscriptions":50,"max_limit":%d}}`, limit),
+			}, func(o *ConnOptions) { o.Limits.FiltersPerREQ = 1 })
+			g.ask(1, fs...)
+			require.Greater(t, g.sink.held, MaxReserve/2)
+			require.LessOrEqual(t, g.sink.held, 2*MaxReserve-pageEvents-pageExtra)
+			g.wait(1)
+			require.LessOrEqual(t, g.sink.most, 2*MaxReserve-pageEvents-pageExtra)
+			require.Zero(t, g.sink.held)
+		})
+	}
+}
+
+// What was learned of subscriptions is told before a connection ends: the next one would do the same again.
+func TestTooManyIsToldBeforeTheConnectionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{}, nil)
+		for i := range 5 {
+			g.tell(liveOf(fmt.Sprint("l", i), kinds(30617+i)))
+		}
+		g.relay.Broadcast(`["NOTICE","ERROR: too many concurrent REQs"]`)
+		synctest.Wait()
+		g.relay.Drop()
+		synctest.Wait()
+		require.Len(t, reported[Down](g), 1)
+		require.Equal(t, 4, reported[Evidence](g)[0].Subscriptions)
+	})
+}
+
+// A flood, however steady, does not keep a page waiting for ever.
+func TestDeadlinesHoldUnderAFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond = 1 })
+		g.tell(liveOf("l", kinds(1621)))
+		g.relay.Set(func(o *relaytest.Options) { o.NoEOSE = true })
+		g.ask(1, kinds(7))
+		for i := range 2000 {
+			g.relay.Publish(relaytest.Event(1, 1621, int64(i), "flood"))
+			if i < 20 {
+				continue
+			}
+			if time.Sleep(900 * time.Millisecond); g.sink.final(1) != nil {
+				break
+			}
+		}
+		require.NotNil(t, g.sink.final(1))
+		require.Equal(t, "no end in 10m0s", g.sink.final(1).Err)
+	})
+}
+
+// Events behind an early EOSE come at the pace of live ones.
+func TestLateEventsAreHeldToThePaceOfLiveOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		notes := relaytest.Notes(200, 1621, 1000)
+		g := newRig(t, relaytest.Options{Events: notes, EarlyEOSE: true}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+		start := time.Now()
+		g.ask(1, kinds(1621))
+		for len(g.sink.ids(0))+len(g.sink.ids(1)) < len(notes) && time.Since(start) < time.Hour {
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.Greater(t, time.Since(start), 8*time.Second)
+		require.Less(t, time.Since(start), 20*time.Second)
+	})
 }
