@@ -54,8 +54,7 @@ func (c *Conn) closed(f Frame) {
 	case tooMany:
 		c.refusedLive(s, f)
 		c.shrinkTo(s.among-1, f)
-	case s.state == liveSent && !c.live.one && refusesFilters(prefix):
-		c.live.one = true
+	case c.politer(s, prefix):
 		c.live.wait(s)
 	default:
 		c.refusedLive(s, f)
@@ -189,6 +188,7 @@ func (c *Conn) setLimits(l Limits, now time.Time) {
 	c.limits.StateKinds = l.StateKinds
 	c.history.limits++
 	c.history.refused.forget()
+	c.live.manner.quiet, c.live.quietly = false, false
 	c.closeSurplus(noSubscription, now)
 }
 

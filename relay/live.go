@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nbd-wtf/go-nostr"
 	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/filters"
@@ -21,7 +20,8 @@ type liveTable struct {
 	answer  time.Time  // of the last EOSE
 	unready int        // wanted and not open: no live mark
 	early   int        // events of the past before EOSE
-	one     bool       // the relay takes no limit of 0
+	manner  manner     // of REQs from now on
+	quietly bool       // a subscription was opened that was refused with kind 1
 }
 
 // liveState is how far a live subscription has got.
@@ -59,23 +59,10 @@ func (t *liveTable) wait(s *liveSub) {
 func (t *liveTable) eose(id string, now time.Time) {
 	if s := t.subs[id]; s != nil && s.state == liveSent {
 		t.answer = now
+		t.quietly = t.quietly || (s.manner.quiet && s.notes())
 		t.set(s, liveOpen)
 		s.settle()
 	}
-}
-
-// wire gives filters as the relay takes them. One that refuses a limit of 0, or takes it for none, gets 1.
-func (t *liveTable) wire(fs []nostr.Filter) []nostr.Filter {
-	if !t.one {
-		return fs
-	}
-	fs = slices.Clone(fs)
-	for i := range fs {
-		if fs[i].LimitZero {
-			fs[i].LimitZero, fs[i].Limit = false, 1
-		}
-	}
-	return fs
 }
 
 // opening reports a REQ without EOSE. expireLive bounds the wait for it.
@@ -135,7 +122,7 @@ func (c *Conn) forgetLive(s *liveSub) {
 }
 
 func (c *Conn) sendLive(s *liveSub) {
-	msg, err := EncodeREQ(s.id, c.live.wire(s.filters))
+	msg, err := EncodeREQ(s.id, c.live.manner.wire(s.filters))
 	if err != nil { // no filter of ours is without an encoding
 		c.log.Error("live filters cannot be encoded", zap.String("sub", s.id), zap.Error(err))
 		return
@@ -149,6 +136,7 @@ func (c *Conn) sendLive(s *liveSub) {
 	}
 	c.live.set(s, liveSent)
 	s.among = c.used()
+	s.manner = c.live.manner
 	s.asked = time.Now()
 	c.wakeBy(s.asked.Add(c.limits.IdleWait))
 	c.send(msg)
@@ -221,7 +209,7 @@ func (c *Conn) liveEvent(s *liveSub, f Frame) {
 	}
 	if s.state == liveSent && e.CreatedAt.Time().Before(s.asked.Add(-time.Hour)) {
 		c.live.early++
-		c.live.one = c.live.one || c.live.early > maxEarly
+		c.live.manner.one = c.live.manner.one || c.live.early > maxEarly
 	}
 	asked, wide := c.liveMatch(s, e)
 	switch {

@@ -17,6 +17,7 @@ type liveSub struct {
 	filters []nostr.Filter
 	state   liveState
 	asked   time.Time // the last REQ
+	manner  manner    // of it
 	among   int       // subscriptions that were open then, this one included
 	// replaced says that a REQ was sent on the open id, and no CLOSE since.
 	replaced bool
