@@ -27,6 +27,7 @@ type group struct {
 	plain      []nostr.Filter // what was refused, of which it states the kinds
 	again      bool           // it waits for the others of its batch, to be asked once more
 	suspect    bool           // refused with a single value, and not judged yet
+	confirmed  bool           // it was asked once more after it was a suspect
 	controlled bool           // another value was asked, to judge it
 	aside      bool           // its value is not taken, which was reported: it counts as done
 }

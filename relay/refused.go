@@ -203,6 +203,7 @@ func (c *Conn) bisect(t *trial, g *group) {
 		return
 	}
 	s := c.newGroup(b, []nostr.Filter{f}, g.index)
+	s.confirmed = g.confirmed
 	c.part(t, g, s)
 	t.open--
 	if _, _, ok := valueOf(f); ok {

@@ -90,24 +90,27 @@ func (c *Conn) stateKinds(t *trial, g *group) {
 // the first group of a connection is asked once more for that, behind the others of its batch.
 func (c *Conn) barredNotes(p *page, reason string, now time.Time) bool {
 	g, r := p.group, &c.history.refused
-	t := g.trial
-	again := g.again || t != nil
+	t, others := g.trial, true
 	for _, f := range g.asked {
 		shape, with := shapeOf(f), f
 		with.Kinds = []int{nostr.KindReaction}
-		if r.since(shape, 0) || (again && !r.since(shapeOf(with), 0)) {
+		if r.since(shape, 0) {
 			return false
 		}
+		others = others && r.since(shapeOf(with), 0)
+	}
+	aside := others && (g.again || t != nil || r.guarded)
+	if g.again && !aside {
+		return false
 	}
 	c.closePage(p, false, now)
-	if !again && !r.guarded {
-		g.again = true
-		return true
+	g.again, g.trial = true, nil
+	if aside {
+		for _, f := range g.asked {
+			r.giveUp(shapeOf(f))
+		}
+		c.setAside(g, reason)
 	}
-	for _, f := range g.asked {
-		r.giveUp(shapeOf(f))
-	}
-	c.setAside(g, reason)
 	if t != nil {
 		t.open--
 		t.spoiled = true

@@ -138,12 +138,33 @@ func TestALoneRefusedValueIsComparedWithOneThatWasTaken(t *testing.T) {
 					require.True(t, end.Filters[0].Failed)
 					require.Empty(t, reported[Evidence](g))
 				}
-				require.Len(t, g.relay.Requests(), before+3)
+				asked := map[bool]int{true: 4, false: 3}[tt.aside] // the value once more in the end
+				require.Len(t, g.relay.Requests(), before+asked)
 				require.Empty(t, g.sink.ids(2), "the comparison brings nothing")
 				require.Zero(t, g.sink.held)
 			})
 		})
 	}
+}
+
+func TestAValueIsAskedOnceMoreBeforeItIsSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs, events := chunks("a", 1, 20)
+		late := relaytest.Event(1, 1621, 5, "late", nostr.Tag{"a", "moody"})
+		refusals := 0
+		g := newRig(t, relaytest.Options{Events: append(events, late), RefuseREQ: refuseFilters(func(f nostr.Filter) bool {
+			if has(f, "a", "moody") {
+				refusals++
+			}
+			return has(f, "a", "moody") && refusals <= 2
+		})}, nil)
+		g.ask(1, fs...)
+		allDone(t, g.wait(1))
+		g.ask(2, tagged("a", "moody"))
+		allDone(t, g.wait(2))
+		require.Equal(t, []string{late.ID}, g.sink.ids(2))
+		require.Empty(t, reported[Evidence](g))
+	})
 }
 
 func TestAValueThatWasTakenIsNotComparedWithItself(t *testing.T) {

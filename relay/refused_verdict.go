@@ -13,16 +13,22 @@ import (
 // leastMessageBytes is what the search does not go below.
 const leastMessageBytes = 4 << 10
 
-// judge sets those suspects aside of whose shape something was taken since the trial began: it is their values. When no part is
-// open the others are compared with a value that was taken before, and without one they are lost.
+// judge sets those suspects aside of whose shape something was taken since the trial began, and that are refused once more: it is
+// their values. When no part is open the others are compared with a value that was taken before, and without one they are lost.
 func (c *Conn) judge(t *trial) {
 	r := &c.history.refused
 	for _, g := range slices.Clone(t.suspects) {
-		if r.since(shapeOf(g.asked[0]), t.began) {
-			t.suspects = slices.DeleteFunc(t.suspects, func(s *group) bool { return s == g })
-			t.spoiled = true
-			c.setAside(g, t.reason)
+		if !r.since(shapeOf(g.asked[0]), t.began) {
+			continue
 		}
+		t.suspects = slices.DeleteFunc(t.suspects, func(s *group) bool { return s == g })
+		t.spoiled = true // also where the relay is only moody
+		if g.confirmed {
+			c.setAside(g, t.reason)
+			continue
+		}
+		g.confirmed, g.suspect = true, false
+		t.open++
 	}
 	if t.open > 0 {
 		return
