@@ -122,7 +122,7 @@ func (c *Conn) Run(ctx context.Context) error {
 	c.flow = newFlow(c.o.LivePerSecond, now)
 	c.seenAt, c.markAt = now, now.Add(c.o.MarkEvery)
 	c.log.Debug("connected", zap.Int("subscriptions", c.limits.Subscriptions), zap.Int("page", c.limits.PageLimit))
-	c.report(Up{ID: c.o.ID, At: now, Limits: stated, Name: doc.Name})
+	c.report(Up{ID: c.o.ID, At: now, Limits: stated, Login: doc.AuthRequired, Name: doc.Name})
 
 	hangup := c.loop(ctx)
 	c.end(hangup, context.Cause(ctx))

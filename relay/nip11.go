@@ -28,7 +28,6 @@ type Document struct {
 	MaxLimit         int
 	MaxMessageLength int
 	AuthRequired     bool
-	RestrictedWrites bool
 }
 
 const (
@@ -143,7 +142,6 @@ func ParseDocument(raw []byte) (Document, error) {
 	doc.MaxLimit = number(limitation["max_limit"])
 	doc.MaxMessageLength = number(limitation["max_message_length"])
 	_ = json.Unmarshal(limitation["auth_required"], &doc.AuthRequired)
-	_ = json.Unmarshal(limitation["restricted_writes"], &doc.RestrictedWrites)
 	return doc, nil
 }
 

@@ -25,7 +25,7 @@ func TestParseDocument(t *testing.T) {
 			"max_limit":500,"max_message_length":131072,"auth_required":true,"restricted_writes":true}}`,
 			Document{
 				Name: "n", Software: "strfry", NIPs: []int{1, 77}, MaxSubscriptions: 20, MaxFilters: 7, MaxLimit: 500,
-				MaxMessageLength: 131072, AuthRequired: true, RestrictedWrites: true,
+				MaxMessageLength: 131072, AuthRequired: true,
 			},
 		},
 		{

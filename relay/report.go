@@ -15,6 +15,7 @@ type Up struct {
 	ID     ConnID
 	At     time.Time
 	Limits Limits
+	Login  bool   // it says that it asks for a login (NIP-42), which remote relays do not get
 	Name   string // of the NIP-11 document: hostile text, at most 64 bytes, empty when there is none
 }
 

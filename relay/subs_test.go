@@ -88,56 +88,56 @@ func TestALiveSubscriptionTooManyShowsTheNumber(t *testing.T) {
 // However it is driven, no more subscriptions are open than are allowed, every batch has an end, and no credit is lost.
 func TestNoMoreSubscriptionsThanAllowed(t *testing.T) {
 	for seed := range uint64(40) {
-		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { subscriptionsFrom(t, seed) })
-		})
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { subscriptionsFrom(t, seed) })
 	}
 }
 
 func subscriptionsFrom(t *testing.T, seed uint64) {
-	r := rand.New(rand.NewPCG(seed, 2))
-	one := func(n int) bool { return r.IntN(n) == 0 }
-	fs, events := chunks("a", 20, 5)
-	most := 2 + r.IntN(6)
-	refused := 0
-	o := relaytest.Options{
-		Events: events, PageCap: 2 + r.IntN(20), Delay: time.Duration(r.IntN(3)) * 40 * time.Millisecond, KeepReplaced: one(2),
-		DoubleEOSE: one(3), Document: fmt.Sprintf(`{"limitation":{"max_subscriptions":%d}}`, most),
-		RefuseREQ: func(string, []nostr.Filter) string {
-			if refused++; refused%3 == 0 && seed%3 == 0 {
-				return []string{badReq, "error: x", wantsAuthor, "rate-limited: x"}[refused/3%4]
-			}
-			return ""
-		},
-	}
-	g := newRig(t, o, func(o *ConnOptions) { o.Limits.FiltersPerREQ = 1 + r.IntN(4) })
-	asked := BatchID(0)
-	for range 60 {
-		switch r.IntN(7) {
-		case 0, 1:
-			asked++
-			n := 1 + r.IntN(len(fs))
-			g.tell(AskBatch{Batch{ID: asked, Filters: slices.Clone(fs[:n]), Background: one(3)}})
-		case 2:
-			g.tell(CancelBatch{1 + BatchID(r.IntN(int(asked)+1))})
-		case 3:
-			g.tell(SetLive{Close: []string{fmt.Sprint("l", r.IntN(9))}})
-		case 4, 5:
-			g.tell(liveOf(fmt.Sprint("l", r.IntN(9)), kinds(30000+r.IntN(100))))
-		case 6:
-			g.tell(SetLimits{Limits{Subscriptions: 2 + r.IntN(most-1), FiltersPerREQ: 1 + r.IntN(8), StateKinds: one(4)}})
+	synctest.Test(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		one := func(n int) bool { return r.IntN(n) == 0 }
+		fs, events := chunks("a", 20, 5)
+		most := 2 + r.IntN(6)
+		refused := 0
+		o := relaytest.Options{
+			Events: events, PageCap: 2 + r.IntN(20), Delay: time.Duration(r.IntN(3)) * 40 * time.Millisecond, KeepReplaced: one(2),
+			DoubleEOSE: one(3), Document: fmt.Sprintf(`{"limitation":{"max_subscriptions":%d}}`, most),
+			RefuseREQ: func(string, []nostr.Filter) string {
+				if refused++; refused%3 == 0 && seed%3 == 0 {
+					return []string{badReq, "error: x", wantsAuthor, "rate-limited: x"}[refused/3%4]
+				}
+				return ""
+			},
 		}
-		time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
-	}
-	for id := BatchID(1); id <= asked; id++ {
-		g.wait(id)
-	}
-	require.LessOrEqual(t, g.relay.HighWater(), most)
-	require.Zero(t, g.sink.held)
-	require.Empty(t, reported[Offended](g))
-	for _, id := range g.relay.OpenSubs() {
-		require.Equal(t, byte('l'), id[0], "no page stays open")
-	}
+		g := newRig(t, o, func(o *ConnOptions) { o.Limits.FiltersPerREQ = 1 + r.IntN(4) })
+		asked := BatchID(0)
+		for range 60 {
+			switch r.IntN(7) {
+			case 0, 1:
+				asked++
+				n := 1 + r.IntN(len(fs))
+				g.tell(AskBatch{Batch{ID: asked, Filters: slices.Clone(fs[:n]), Background: one(3)}})
+			case 2:
+				g.tell(CancelBatch{1 + BatchID(r.IntN(int(asked)+1))})
+			case 3:
+				g.tell(SetLive{Close: []string{fmt.Sprint("l", r.IntN(9))}})
+			case 4, 5:
+				g.tell(liveOf(fmt.Sprint("l", r.IntN(9)), kinds(30000+r.IntN(100))))
+			case 6:
+				g.tell(SetLimits{Limits{Subscriptions: 2 + r.IntN(most-1), FiltersPerREQ: 1 + r.IntN(8), StateKinds: one(4)}})
+			}
+			time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
+		}
+		for id := BatchID(1); id <= asked; id++ {
+			g.wait(id)
+		}
+		require.LessOrEqual(t, g.relay.HighWater(), most)
+		require.Zero(t, g.sink.held)
+		require.Empty(t, reported[Offended](g))
+		for _, id := range g.relay.OpenSubs() {
+			require.Equal(t, byte('l'), id[0], "no page stays open")
+		}
+	})
 }
 
 // Credit is the other connections', too: a relay that answers slowly leaves room for a page of theirs.

@@ -231,6 +231,9 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	}
 	e.dialed()
 	r.stated, r.name, r.everUp = up.Limits, up.Name, true
+	if up.Login {
+		r.lastNote = "asks for a login, which remote relays do not get"
+	}
 	e.learn(r, now)
 	e.dialEnded(r, health.CauseNone, now)
 	e.judge(now)
