@@ -159,9 +159,9 @@ func TestAbsence(t *testing.T) {
 		{"15m01s", fresh, long, false, true},
 		{"14m59s, the full pass fell into it", due, short, false, true},
 		{"15m01s, the full pass fell into it", due, long, false, false},
-		{"restart 14m29s", fresh, short - mark, true, true},
+		{"restart 13m59s", fresh, short - 2*mark, true, true},
 		{"restart 15m01s", fresh, long, true, true},
-		{"restart 14m29s, the full pass fell into it", due, short - mark, true, true},
+		{"restart 13m59s, the full pass fell into it", due, short - 2*mark, true, true},
 		{"restart 15m01s, the full pass fell into it", due, long, true, false},
 	} {
 		t.Run(a.name, func(t *testing.T) { synctest.Test(t, a.run) })

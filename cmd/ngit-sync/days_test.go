@@ -16,7 +16,7 @@ import (
 	"github.com/ngit-sync/ngit-sync/sync"
 )
 
-var dayCount = flag.Int("days", 2, "how many days of virtual time TestDailyPasses lasts; each takes about 0.7 s")
+var dayCount = flag.Int("days", unlessRaced(2, 1), "how many days of virtual time TestDailyPasses lasts; each takes about 0.7 s")
 
 // Every relay is gone over once a day, at a time of its own; live goes on meanwhile; what came into a relay's store without a word
 // and dated back is found within 25 h; nothing grows.

@@ -14,7 +14,7 @@ import (
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
-var restartStride = flag.Int("restart-stride", 5, "TestRestartAtEachPoint takes every so many of the points; crashes at a page are all taken")
+var restartStride = flag.Int("restart-stride", unlessRaced(5, 20), "TestRestartAtEachPoint takes every so many of the points; crashes at a page are all taken")
 
 const restartPoints = 60
 
@@ -26,7 +26,7 @@ func TestRestartAtEachPoint(t *testing.T) {
 		crash      bool
 		stride     int
 	}{
-		{"crash at a question", "one.example.com", true, 1},
+		{"crash at a question", "one.example.com", true, unlessRaced(1, 6)},
 		{"crash at an event", ownHost, true, *restartStride},
 		{"stop at a question", "one.example.com", false, *restartStride},
 		{"stop at an event", ownHost, false, *restartStride},

@@ -19,7 +19,7 @@ import (
 
 var (
 	simSeed  = flag.Uint64("seed", 0, "repeat the simulations with this seed; 0: a few fixed ones")
-	simSeeds = flag.Int("seeds", 3, "how many seeds a run of the simulations tries")
+	simSeeds = flag.Int("seeds", unlessRaced(3, 1), "how many seeds a run of the simulations tries")
 )
 
 // simPlan is what happens in a simulated world.
