@@ -20,6 +20,9 @@ type batchRun struct {
 	trial *trial // of a REQ that was refused, nil when there is none
 	extra int    // REQs that refusals have cost
 
+	splits   int               // of filters that are too large to be reconciled at once
+	unserved map[int]*unserved // by filter
+
 	abandoned bool // the final mark says it all
 	ended     bool
 }
@@ -49,6 +52,12 @@ func (b *batchRun) mark(id ConnID) Mark {
 				end = join(all[at], end)
 			}
 			all[at], told[at] = end, true
+		}
+	}
+	for at := range b.unserved {
+		all[at].Until = 0 // nobody knows where the events are that are missing
+		if all[at].Done && b.withheld(at) {
+			all[at].Done, all[at].Failed = false, true
 		}
 	}
 	return Mark{Conn: id, Batch: b.id, Filters: all}

@@ -86,6 +86,8 @@ func (b *bench) settle() {
 			case grant:
 				b.grants++
 				a.to <- struct{}{}
+			case lacking:
+				a.to <- a.ids
 			case readWaiting:
 				b.reads = append(b.reads, a.ids)
 				if !b.frozen {

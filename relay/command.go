@@ -74,6 +74,7 @@ type Limits struct {
 	PageLimit     int  // explicit limit of one page of one filter
 	REQsPerMinute int  // the pace to start with; 0: the configured one
 	StateKinds    bool // filters without kinds are refused: state them (filters.WithKinds)
+	NoNegentropy  bool // it does not speak NIP-77: everything is paged
 	FrameWait     time.Duration
 	IdleWait      time.Duration
 	REQWait       time.Duration

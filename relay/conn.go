@@ -29,6 +29,10 @@ type ConnOptions struct {
 	RatePause     time.Duration // of historic work after a rate signal, 65 s
 	REQsPerMinute int           // 1200; halved on every rate signal down to 6
 	LivePerSecond int           // live events of a Stranger that are read, each 4 KiB counting as one, 500; a burst of ten times as many
+	Negentropy    bool          // history is reconciled where the relay speaks NIP-77
+	Known         KnownIDs      // our side of it; nil: everything is paged
+	NegIDs        int           // that one lists before they are fetched, 250,000; it goes on in halves then
+	NegBytes      int           // of one message of a reconciliation that is taken, 4 MiB
 	Events        event.Limits
 	Metrics       *Metrics    // nil: discarded
 	Log           *zap.Logger // nil: discarded
@@ -48,6 +52,8 @@ func (o ConnOptions) withDefaults() ConnOptions {
 	def(&o.RatePause, 65*time.Second)
 	def(&o.REQsPerMinute, 1200)
 	def(&o.LivePerSecond, 500)
+	def(&o.NegBytes, 4<<20)
+	def(&o.NegIDs, 250_000)
 	if o.Metrics == nil {
 		o.Metrics = NewMetrics(nil)
 	}
@@ -63,9 +69,11 @@ type Conn struct {
 	log    *zap.Logger
 	limits Limits
 	sock   *Socket
+	ctx    context.Context // of helpers, which end with the loop
 
 	live    liveTable
 	history history
+	neg     negotiation
 	left    map[string]leftover // subscriptions that were closed a short while ago
 	bucket  bucket
 	pause   time.Time // no historic REQ before
@@ -96,6 +104,7 @@ func NewConn(o ConnOptions) *Conn {
 		limits:   o.Limits,
 		live:     liveTable{subs: map[string]*liveSub{}},
 		history:  newHistory(),
+		neg:      newNegotiation(),
 		left:     map[string]leftover{},
 		offended: map[string]time.Time{},
 	}
@@ -118,14 +127,19 @@ func (c *Conn) Run(ctx context.Context) error {
 	now := time.Now()
 	stated := doc.Limits(c.o.Limits)
 	c.limits = c.o.Learned.Apply(stated, now)
+	c.learnedMode()
 	c.bucket = newBucket(c.o.REQsPerMinute, c.limits.REQsPerMinute, now)
 	c.flow = newFlow(c.o.LivePerSecond, now)
 	c.seenAt, c.markAt = now, now.Add(c.o.MarkEvery)
 	c.log.Debug("connected", zap.Int("subscriptions", c.limits.Subscriptions), zap.Int("page", c.limits.PageLimit))
 	c.report(Up{ID: c.o.ID, At: now, Limits: stated, Login: doc.AuthRequired, Name: doc.Name})
 
+	inner, cancel := context.WithCancel(ctx)
+	c.ctx = inner
 	hangup := c.loop(ctx)
+	cancel()
 	c.end(hangup, context.Cause(ctx))
+	c.neg.helpers.Wait()
 	failure = c.sock.Failure()
 	c.log.Debug("connection ended", zap.Error(failure))
 	c.report(Down{ID: c.o.ID, At: time.Now(), Failure: failure})
@@ -188,7 +202,7 @@ func (c *Conn) failCommands() {
 		select {
 		case cmd := <-c.o.Commands:
 			if a, ok := cmd.(AskBatch); ok {
-				c.ask(a.Batch)
+				c.ask(a.Batch, c.seenAt)
 			}
 		default:
 			return

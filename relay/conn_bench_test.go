@@ -9,6 +9,7 @@ import (
 	"github.com/nbd-wtf/go-nostr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
@@ -22,7 +23,10 @@ type countingSink struct {
 func (s *countingSink) Reserve(_ ConnID, _ int, grant chan<- struct{}) { grant <- struct{}{} }
 func (s *countingSink) Release(ConnID, int)                            {}
 func (s *countingSink) Deliver(Delivery)                               { s.events++ }
-func (s *countingSink) Gone(ConnID)                                    {}
+func (s *countingSink) Await(_ ConnID, _ BatchID, ids []event.ID, lack chan<- []event.ID) {
+	lack <- ids
+}
+func (s *countingSink) Gone(ConnID) {}
 func (s *countingSink) Mark(m Mark) {
 	if m.Final {
 		s.final <- m

@@ -18,6 +18,7 @@ var errBroken = errors.New("too many frames that cannot be read")
 // frame handles one message of the relay.
 func (c *Conn) frame(f Frame) {
 	c.seen, c.seenAt = f.n, f.At
+	c.tellMode()
 	if f.Kind != FrameNotice {
 		c.lastEOSE = ""
 	}
@@ -40,7 +41,13 @@ func (c *Conn) frame(f Frame) {
 		c.notice(f)
 	case FrameAuth:
 		c.log.Debug("relay asks for a login, which remote relays do not get")
-	case FrameOK, FrameCount, FrameNegMsg, FrameNegErr: // answers to what is not asked here
+	case FrameNegMsg:
+		c.negMsg(f)
+	case FrameNegErr:
+		if s := c.neg.session; s != nil && s.sub == f.Sub {
+			c.negRefused(readNegErr(f.Text, f.Count), fallbackError, f.Text, f.Count, f.At)
+		}
+	case FrameOK, FrameCount: // answers to what is not asked here
 	case Broken:
 		c.unreadable(f)
 	}

@@ -39,6 +39,10 @@ func (c *Conn) loop(ctx context.Context) (hangup bool) {
 			c.command(cmd, time.Now())
 		case <-c.history.grants:
 			c.granted()
+		case ids := <-c.neg.lack:
+			c.lacking(ids, time.Now())
+		case sides := <-c.neg.sides:
+			c.loaded(sides, time.Now())
 		case <-timer.C:
 			// What has arrived meanwhile is no silence.
 			if !c.drainWaiting() {
@@ -118,6 +122,7 @@ func (c *Conn) expire(now time.Time) {
 	} else {
 		c.expirePages(now)
 		c.expireLive(now)
+		c.expireSession(now)
 	}
 	c.tellShrunk(now)
 	if !c.sweepAt.IsZero() && !now.Before(c.sweepAt) {
@@ -154,7 +159,7 @@ func (c *Conn) command(cmd Command, now time.Time) {
 	case SetLive:
 		c.setLive(cmd, now)
 	case AskBatch:
-		c.ask(cmd.Batch)
+		c.ask(cmd.Batch, now)
 	case SetLimits:
 		c.setLimits(cmd.Limits, now)
 	case CancelBatch:

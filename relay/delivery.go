@@ -19,6 +19,10 @@ type Sink interface {
 	Deliver(Delivery)
 	// Mark follows the events of a page, a batch, or a stretch of live time.
 	Mark(Mark)
+	// Await asks which ids, listed by a reconciliation, are to be fetched for a batch: those that nobody has. For the outcome of the
+	// others that are in the works the batch's mark waits. Exactly one value is sent on lack; a connection asks once at a time
+	// and gives lack a buffer of one.
+	Await(id ConnID, batch BatchID, ids []event.ID, lack chan<- []event.ID)
 	// Gone says that nothing more comes from this connection; open reservations are returned by it.
 	Gone(ConnID)
 }

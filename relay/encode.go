@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
@@ -25,6 +26,26 @@ func EncodeREQ(sub string, filters []nostr.Filter) ([]byte, error) {
 
 // EncodeClose gives the message that ends a subscription (NIP-01).
 func EncodeClose(sub string) []byte { return append(quote([]byte(`["CLOSE",`), sub), ']') }
+
+// encodeNegOpen gives the message that begins a reconciliation (NIP-77).
+func encodeNegOpen(sub string, f nostr.Filter, msg []byte) ([]byte, error) {
+	b, err := f.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("encode filter of %s: %w", sub, err)
+	}
+	out := append(quote([]byte(`["NEG-OPEN",`), sub), ',')
+	return hexed(append(append(out, b...), ','), msg), nil
+}
+
+// encodeNegMsg gives the message that goes on with one.
+func encodeNegMsg(sub string, msg []byte) []byte {
+	return hexed(append(quote([]byte(`["NEG-MSG",`), sub), ','), msg)
+}
+
+// encodeNegClose gives the message that ends one.
+func encodeNegClose(sub string) []byte { return append(quote([]byte(`["NEG-CLOSE",`), sub), ']') }
+
+func hexed(dst, msg []byte) []byte { return append(hex.AppendEncode(append(dst, '"'), msg), '"', ']') }
 
 // EncodeEvent gives the message that publishes an event (NIP-01).
 func EncodeEvent(e *nostr.Event) ([]byte, error) { return encodeWith(`["EVENT",`, e) }

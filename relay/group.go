@@ -23,6 +23,8 @@ type group struct {
 	bad      bool // an offence was counted
 	loose    *filters.Set
 
+	neg *reconciliation // in place of the pager, nil when the group is paged
+
 	trial      *trial         // that it is an undecided part of
 	plain      []nostr.Filter // what was refused, of which it states the kinds
 	again      bool           // it waits for the others of its batch, to be asked once more
@@ -65,8 +67,8 @@ func pageLimit(limit, n int) int {
 
 // ends says how far each filter has got.
 func (g *group) ends() []FilterEnd {
-	if g.aside {
-		return slices.Repeat([]FilterEnd{{Done: true}}, len(g.asked))
+	if g.aside || g.neg != nil {
+		return slices.Repeat([]FilterEnd{{Done: g.aside || g.neg.stage == negDone}}, len(g.asked))
 	}
 	var out []FilterEnd
 	for _, e := range g.pager.Ends() {
@@ -176,11 +178,12 @@ func (b *batchRun) add(g *group) {
 
 // next is the first group between two pages. While it is found out why a REQ was refused, one part of it is asked at a time,
 // and nothing else that may be refused for the same reason.
-func (b *batchRun) next() *group {
+func (c *Conn) nextOf(b *batchRun) *group {
 	for _, g := range b.groups {
 		switch {
-		case g.over || g.page != nil || g.suspect || (g.again && b.unanswered()):
+		case g.over || g.page != nil || g.suspect || (g.again && b.unanswered()) || (g.neg != nil && !c.fetchable(g)):
 			continue
+		case g.neg != nil:
 		case b.trial == nil || g.answered:
 		case g.trial != b.trial || b.trial.busy():
 			continue

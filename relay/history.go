@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nbd-wtf/go-nostr"
+
 	"github.com/ngit-sync/ngit-sync/filters"
 )
 
@@ -31,18 +33,26 @@ func newHistory() history {
 }
 
 // ask begins a batch.
-func (c *Conn) ask(b Batch) {
+func (c *Conn) ask(b Batch, now time.Time) {
 	run := &batchRun{id: b.ID, mode: b.Mode, background: b.Background, wanted: b.Wanted, total: len(b.Filters)}
-	index := make([]int, len(b.Filters))
-	for i := range index {
-		index[i] = i
+	var paged, whole []nostr.Filter
+	var pagedAt, wholeAt []int
+	for i, f := range b.Filters {
+		if c.reconciles(run, f, now) {
+			whole, wholeAt = append(whole, f), append(wholeAt, i)
+		} else {
+			paged, pagedAt = append(paged, f), append(pagedAt, i)
+		}
 	}
-	run.groups = c.groups(run, b.Filters, index)
+	run.groups = c.groups(run, paged, pagedAt)
+	reconciled := c.reconciliations(run, whole, wholeAt)
+	run.groups = append(run.groups, reconciled...)
 	run.open = len(run.groups)
 	c.history.batches = append(c.history.batches, run)
 	if run.open == 0 {
 		c.endBatch(run)
 	}
+	c.load(reconciled)
 }
 
 // pump opens what waits, as far as subscriptions, pace and credit allow.
@@ -54,11 +64,14 @@ func (c *Conn) pump(now time.Time) {
 			c.sendPage(h.ready, now)
 			continue
 		}
+		if c.reconcile(now) {
+			continue
+		}
 		if h.asking != nil || h.stale > 0 {
 			return
 		}
 		at, background := c.background(now)
-		g, passed := h.next(background)
+		g, passed := c.nextGroup(background)
 		if g == nil {
 			if passed && at.After(now) {
 				c.wakeBy(at)
@@ -96,11 +109,11 @@ func (h *history) held() int {
 	return n
 }
 
-// next is the first group between two pages, in the order of batches. Those of background batches are passed over unless they
+// nextGroup is the first group between two pages, in the order of batches. Those of background batches are passed over unless they
 // may be asked.
-func (h *history) next(background bool) (g *group, passed bool) {
-	for _, b := range h.batches {
-		if g := b.next(); g != nil {
+func (c *Conn) nextGroup(background bool) (g *group, passed bool) {
+	for _, b := range c.history.batches {
+		if g := c.nextOf(b); g != nil {
 			if background || !b.background {
 				return g, passed
 			}
@@ -125,23 +138,31 @@ func (c *Conn) background(now time.Time) (time.Time, bool) {
 			return now, false
 		}
 	}
+	if s := c.neg.session; s != nil && s.group.batch.background {
+		return now, false
+	}
 	return now, true
 }
 
 // begin asks for the credit of a group's next page, or ends the group.
 func (c *Conn) begin(g *group) {
-	if g.limits != c.history.limits && !g.answered && c.refit(g) {
+	if g.neg == nil && g.limits != c.history.limits && !g.answered && c.refit(g) {
 		return
 	}
-	req, ok := g.pager.Next()
-	if !ok {
-		c.endGroup(g)
-		return
+	var p *page
+	if g.neg != nil {
+		p = c.fetchPage(g)
+	} else {
+		req, ok := g.pager.Next()
+		if !ok {
+			c.endGroup(g)
+			return
+		}
+		p = &page{group: g, filters: req, credit: g.pager.MaxEvents()}
+		g.page = p
 	}
 	c.history.number++
-	sub := fmt.Sprintf("h%d-%d", g.batch.id, c.history.number)
-	p := &page{group: g, filters: req, credit: g.pager.MaxEvents(), sub: sub}
-	g.page = p
+	p.sub = fmt.Sprintf("h%d-%d", g.batch.id, c.history.number)
 	if g.trial != nil {
 		g.trial.asked = g
 	}
@@ -193,6 +214,11 @@ func (c *Conn) endBatch(b *batchRun) {
 		return
 	}
 	b.ended = true
+	for at := range b.unserved {
+		if b.withheld(at) && !b.abandoned {
+			b.fail(errWithheld.Error())
+		}
+	}
 	c.history.batches = slices.DeleteFunc(c.history.batches, func(x *batchRun) bool { return x == b })
 	m := b.mark(c.o.ID)
 	m.Final, m.Err = true, b.err
@@ -220,6 +246,11 @@ func (c *Conn) abandon(b *batchRun, why string, now time.Time) {
 	for _, g := range b.groups {
 		switch {
 		case g.over:
+		case g.neg != nil:
+			c.dropReconciliation(g, now)
+			g.pager.Fail()
+			b.fail(why)
+			c.endGroup(g)
 		case g.page != nil:
 			c.failPage(g.page, why, true, now)
 		default:

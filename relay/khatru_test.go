@@ -21,12 +21,19 @@ import (
 // and ends its frames with a newline.
 func newKhatru(t *testing.T, events []nostr.Event) relayurl.URL {
 	t.Helper()
-	store := &slicestore.SliceStore{MaxLimit: 100}
+	return newKhatruOf(t, events, 100, false)
+}
+
+// newKhatruOf gives so many events to a filter at most, which holds for reconciliations too.
+func newKhatruOf(t *testing.T, events []nostr.Event, limit int, negentropy bool) relayurl.URL {
+	t.Helper()
+	store := &slicestore.SliceStore{MaxLimit: limit}
 	require.NoError(t, store.Init())
 	for i := range events {
 		require.NoError(t, store.SaveEvent(t.Context(), &events[i]))
 	}
 	r := khatru.NewRelay()
+	r.Negentropy = negentropy
 	r.StoreEvent = append(r.StoreEvent, store.SaveEvent)
 	r.QueryEvents = append(r.QueryEvents, store.QueryEvents)
 	srv := httptest.NewServer(r)
@@ -70,4 +77,63 @@ func TestAgainstKhatru(t *testing.T) {
 	require.True(t, ok.OK, ok.Text)
 	require.Eventually(t, func() bool { return len(sink.ids(0)) == 1 }, 10*time.Second, time.Millisecond)
 	require.Empty(t, sink.faulty())
+}
+
+func TestReconcilingWithKhatru(t *testing.T) {
+	events := relaytest.Notes(3000, 1, 100_000)
+	lack, ours := everyNth(events, 10)
+	for name, tt := range map[string]struct {
+		limit   int
+		speaks  bool
+		verdict string
+	}{
+		"all of it":     {5000, true, ""},
+		"capped":        {100, true, "capped"},
+		"not spoken":    {100, false, "NOTICE"},
+		"nothing lacks": {5000, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours := ours
+			if name == "nothing lacks" {
+				ours = events
+			}
+			sink := &sinkhole{}
+			reports, commands := make(chan Report, 100), make(chan Command, 10)
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			t.Cleanup(wg.Wait)
+			t.Cleanup(cancel)
+			o := ConnOptions{
+				ID: 1, URL: newKhatruOf(t, events, tt.limit, tt.speaks), Trust: Operator, Dialer: NewDialer(DialerOptions{}),
+				Sink: sink, Reports: reports, Commands: commands, Negentropy: true, Known: ledgerOf(ours...),
+			}
+			wg.Go(func() { _ = NewConn(o).Run(ctx) })
+			require.IsType(t, Up{}, <-reports)
+			commands <- AskBatch{Batch{ID: 1, Filters: []nostr.Filter{kinds(1)}}}
+			<-sink.over(1)
+			require.Empty(t, sink.final(1).Err)
+			got := map[string]bool{}
+			for _, id := range sink.ids(1) {
+				got[id] = true
+			}
+			switch {
+			case name == "nothing lacks":
+				require.Empty(t, got)
+			case tt.verdict == "":
+				sameIDs(t, wireIDs(lack), sink.ids(1))
+			default:
+				for _, e := range lack {
+					require.True(t, got[e.ID])
+				}
+			}
+			verdict := ""
+			for len(reports) > 0 {
+				if v, ok := (<-reports).(Evidence); ok {
+					verdict += v.NoNegentropy
+				}
+			}
+			require.Equal(t, tt.verdict == "", verdict == "", verdict)
+			require.Empty(t, sink.faulty())
+		})
+	}
 }

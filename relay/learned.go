@@ -13,6 +13,9 @@ type Learned struct {
 	NoLive        time.Time  `json:"no_live,omitzero"`     // live subscriptions are refused altogether
 	NoWide        time.Time  `json:"no_wide,omitzero"`     // wide filters bring too much that is foreign
 	Aside         []SetAside `json:"aside,omitempty"`      // values that the relay refuses
+
+	NoNegentropy    time.Time `json:"no_negentropy,omitzero"`      // it does not speak NIP-77, or lists less than it has
+	NoNegentropyWhy string    `json:"no_negentropy_why,omitempty"` // hostile text
 }
 
 // Cap is a limit that was learned; N is 0 when there is none.
@@ -41,5 +44,6 @@ func (k Learned) Apply(l Limits, now time.Time) Limits {
 	shrink(&l.MessageBytes, k.MessageBytes)
 	shrink(&l.REQsPerMinute, k.REQsPerMinute)
 	l.StateKinds = l.StateKinds || now.Before(k.StateKinds)
+	l.NoNegentropy = l.NoNegentropy || now.Before(k.NoNegentropy)
 	return l
 }

@@ -39,6 +39,10 @@ func (c *Conn) closed(f Frame) {
 	if prefix == rateLimited && !tooMany {
 		c.limited(f.Text, f.At)
 	}
+	if s := c.neg.session; s != nil && s.sub == f.Sub {
+		c.negRefused(readNegErr(f.Text, 0), fallbackClosed, f.Text, 0, f.At)
+		return
+	}
 	if p := c.history.pages[f.Sub]; p != nil {
 		if tooMany && c.noRoom(p, f) {
 			return
@@ -82,6 +86,9 @@ func refusesFilters(prefix string) bool {
 
 func (c *Conn) notice(f Frame) {
 	c.log.Debug("notice", zap.String("text", f.Text))
+	if c.negNotice(f) {
+		return
+	}
 	tooMany, rate := noticeHints(f.Text)
 	switch {
 	case tooMany:
@@ -134,6 +141,7 @@ func (c *Conn) noRoom(p *page, f Frame) bool {
 		return false
 	}
 	c.closePage(p, false, f.At)
+	c.fetchAgain(p)
 	return true
 }
 
@@ -186,6 +194,7 @@ func (c *Conn) setLimits(l Limits, now time.Time) {
 		c.history.refused.idsToo, c.history.refused.guarded = false, false
 	}
 	c.limits.StateKinds = l.StateKinds
+	c.setMode(l.NoNegentropy, now)
 	c.history.limits++
 	c.history.refused.forget()
 	c.live.manner.quiet, c.live.quietly = false, false

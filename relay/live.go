@@ -244,7 +244,7 @@ func (c *Conn) mark() {
 }
 
 // used is how many subscriptions are open at the relay.
-func (c *Conn) used() int { return c.live.onWire + len(c.history.pages) }
+func (c *Conn) used() int { return c.live.onWire + len(c.history.pages) + c.neg.onWire() }
 
 // send queues a message. A socket that cannot take it ends, which the loop sees.
 func (c *Conn) send(msg []byte) { _ = c.sock.Send(msg) }

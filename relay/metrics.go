@@ -26,6 +26,8 @@ type Metrics struct {
 	drops    *prometheus.CounterVec
 	last     *prometheus.GaugeVec
 	pages    prometheus.Counter
+	rounds   prometheus.Counter
+	fallback *prometheus.CounterVec
 
 	mu    sync.Mutex                     // connections come and go in goroutines of their own
 	known map[relayurl.URL]*atomic.Int64 // events received
@@ -47,10 +49,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		pages: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ngit_sync_pages_total", Help: "Historic REQs sent.",
 		}),
-		known: map[relayurl.URL]*atomic.Int64{},
+		rounds: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ngit_sync_negentropy_rounds_total", Help: "Messages of reconciliations (NIP-77) sent.",
+		}),
+		fallback: counter("ngit_sync_negentropy_fallback_total", "Times that filters were paged in place of being reconciled, by reason.", "reason"),
+		known:    map[relayurl.URL]*atomic.Int64{},
 	}
 	if reg != nil {
-		reg.MustRegister(m.attempts, m.events, m.offences, m.last, m.pages)
+		reg.MustRegister(m.attempts, m.events, m.offences, m.last, m.pages, m.rounds, m.fallback)
 		m.drops = shared(reg, m.drops)
 	}
 	return m
@@ -95,6 +101,10 @@ func (m *Metrics) offence(u relayurl.URL, kind string) {
 func (m *Metrics) dropped(reason string) { m.drops.WithLabelValues(reason).Inc() }
 
 func (m *Metrics) page() { m.pages.Inc() }
+
+func (m *Metrics) round() { m.rounds.Inc() }
+
+func (m *Metrics) fellBack(reason string) { m.fallback.WithLabelValues(reason).Inc() }
 
 // Received is how many events have arrived from a relay since the start.
 func (m *Metrics) Received(u relayurl.URL) int {

@@ -24,6 +24,9 @@ type page struct {
 
 	arrived, delivered, foreign, unread int
 	ended                               bool // by EOSE
+
+	ids   map[event.ID]bool // asked for, in place of what the pager asks; true: it has not come yet
+	check bool              // asks for an event that a reconciliation has not listed
 }
 
 const (
@@ -101,8 +104,13 @@ func (c *Conn) expirePages(now time.Time) {
 func (c *Conn) pageHeard(p *page, f Frame) {
 	first := p.heard.IsZero()
 	p.heard, c.history.answer = f.At, f.At
+	if s := c.neg.session; s != nil && !p.sent.After(s.sent) {
+		s.from = f.At // what was asked before may be answered before
+	}
 	if first {
-		c.accepted(p)
+		if p.group.neg == nil {
+			c.accepted(p)
+		}
 		// From here on another wait counts, which may be the shorter one.
 		c.wakeBy(p.deadline(c.limits, f.At))
 	}
@@ -114,6 +122,10 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 	g := p.group
 	if p.arrived++; p.arrived > p.credit {
 		c.cutOff(p, OffenceEndless, "more events than asked for", f.At)
+		return
+	}
+	if g.neg != nil {
+		c.fetchEvent(p, f)
 		return
 	}
 	e := c.parse(f, g.batch.mode)
@@ -136,6 +148,7 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 		return
 	case filters.Wanted:
 	}
+	g.batch.found(g, e.ID)
 	if !readable || c.untouched(e, f.At) {
 		return
 	}
@@ -212,6 +225,10 @@ func (c *Conn) cutOff(p *page, kind, why string, now time.Time) {
 func (c *Conn) pageEOSE(p *page, f Frame) {
 	c.pageHeard(p, f)
 	g := p.group
+	if g.neg != nil {
+		c.fetchEOSE(p, f)
+		return
+	}
 	if p.unread >= maxUnread && p.unread == p.arrived {
 		// A page of nothing but such events looks like the end, and need not be it.
 		c.failPage(p, "events that cannot be read", true, f.At)
@@ -257,6 +274,10 @@ func (c *Conn) learn(g *group) {
 
 // failPage ends a page that did not end by itself, and the group with it.
 func (c *Conn) failPage(p *page, why string, tell bool, now time.Time) {
+	if p.group.neg != nil {
+		c.fetchFailed(p, why, tell, now)
+		return
+	}
 	c.closePage(p, tell, now)
 	p.group.pager.Fail()
 	p.group.batch.fail(why)
@@ -267,6 +288,9 @@ func (c *Conn) failPage(p *page, why string, tell bool, now time.Time) {
 func (c *Conn) closePage(p *page, tell bool, now time.Time) {
 	h := &c.history
 	p.group.page = nil
+	if r := p.group.neg; r != nil {
+		delete(r.pages, p)
+	}
 	switch p {
 	case h.asking:
 		h.asking, h.stale = nil, p.credit

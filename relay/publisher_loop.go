@@ -137,6 +137,11 @@ func (l *loop) carryOut(ctx context.Context) {
 			case a.to <- struct{}{}:
 			default: // it has a buffer of one and a connection asks once at a time
 			}
+		case lacking:
+			select {
+			case a.to <- a.ids:
+			default: // as above
+			}
 		case readWaiting:
 			l.spawn(func() {
 				rows, err := l.p.o.Ledger.WaitingEvents(ctx, a.ids)

@@ -127,7 +127,7 @@ func (t *trial) busy() bool { return t.asked != nil && t.asked.trial == t && t.a
 func (c *Conn) refused(p *page, reason string, now time.Time) bool {
 	g, r := p.group, &c.history.refused
 	b := g.batch
-	if !p.heard.IsZero() || g.answered || b.abandoned {
+	if g.neg != nil || !p.heard.IsZero() || g.answered || b.abandoned {
 		return false
 	}
 	switch prefix := prefixOf(reason); {

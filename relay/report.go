@@ -81,6 +81,8 @@ type Evidence struct {
 	FiltersPerREQ int
 	MessageBytes  int
 	StateKinds    bool   // filters without kinds are refused
+	Negentropy    bool   // it answers NIP-77
+	NoNegentropy  string // why it is paged; hostile text, at most 200 bytes
 	Tag, Value    string // a filter with this one value under this tag name ("a", "e") is refused, and others are not
 }
 

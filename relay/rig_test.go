@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
@@ -31,6 +32,21 @@ type sinkhole struct {
 	ended     map[BatchID]chan struct{} // closed with the final mark
 	gone      bool
 	faults    []string
+	known     map[event.ID]bool // not to be fetched
+	awaited   int               // ids
+}
+
+func (s *sinkhole) Await(_ ConnID, _ BatchID, ids []event.ID, lack chan<- []event.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.awaited += len(ids)
+	var out []event.ID
+	for _, id := range ids {
+		if !s.known[id] {
+			out = append(out, id)
+		}
+	}
+	lack <- out
 }
 
 func (s *sinkhole) Reserve(_ ConnID, n int, grant chan<- struct{}) {

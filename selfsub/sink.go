@@ -1,6 +1,9 @@
 package selfsub
 
-import "github.com/ngit-sync/ngit-sync/relay"
+import (
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/relay"
+)
 
 // Reserve grants at once: facts are small and the loop is prompt.
 func (s *Subscriber) Reserve(_ relay.ConnID, _ int, grant chan<- struct{}) { grant <- struct{}{} }
@@ -13,6 +16,11 @@ func (s *Subscriber) Deliver(d relay.Delivery) { s.inbox <- message{delivery: &d
 
 // Mark hands the end of a page or batch to Run, behind its events.
 func (s *Subscriber) Mark(m relay.Mark) { s.inbox <- message{mark: &m} }
+
+// Await gives everything back: nothing is known here.
+func (s *Subscriber) Await(_ relay.ConnID, _ relay.BatchID, ids []event.ID, lack chan<- []event.ID) {
+	lack <- ids
+}
 
 // Gone needs no answer: Down follows.
 func (s *Subscriber) Gone(relay.ConnID) {}

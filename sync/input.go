@@ -230,7 +230,7 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 		return
 	}
 	e.dialed()
-	r.stated, r.name, r.everUp = up.Limits, up.Name, true
+	r.stated, r.name, r.everUp, r.reconciles = up.Limits, up.Name, true, false
 	if up.Login {
 		r.lastNote = "asks for a login, which remote relays do not get"
 	}

@@ -28,7 +28,13 @@ func (e *Engine) limited(r *remote, l relay.Limited, now time.Time) {
 
 // evidence obeys a relay that takes less than we thought, for a day.
 func (e *Engine) evidence(r *remote, v relay.Evidence, now time.Time) {
-	r.lastNote = v.Reason
+	if v.Negentropy {
+		r.reconciles = true
+		return
+	}
+	if v.NoNegentropy == "" { // the mode's reason says it
+		r.lastNote = v.Reason
+	}
 	k, until := &r.learned, now.Add(e.cfg.LearnedFor)
 	for _, l := range []struct {
 		cap  *relay.Cap
@@ -40,6 +46,10 @@ func (e *Engine) evidence(r *remote, v relay.Evidence, now time.Time) {
 	}
 	if v.StateKinds {
 		k.StateKinds = until
+	}
+	if v.NoNegentropy != "" {
+		r.reconciles = false
+		k.NoNegentropy, k.NoNegentropyWhy = until, v.NoNegentropy
 	}
 	if v.Value != "" && len(k.Aside) < asideKept && !slices.ContainsFunc(k.Aside, func(a relay.SetAside) bool { return a.Value == v.Value }) {
 		k.Aside = append(k.Aside, relay.SetAside{Tag: v.Tag, Value: v.Value, Reason: v.Reason, Until: until})
@@ -72,6 +82,17 @@ func (e *Engine) relearn(r *remote, now time.Time) {
 		return
 	}
 	e.setAside(r)
+}
+
+// mode says how the history of the relay is asked, and why; why may be hostile text.
+func (r *remote) mode(now time.Time) (mode, why string) {
+	switch {
+	case r.reconciles:
+		return "negentropy", "it answers NIP-77"
+	case now.Before(r.learned.NoNegentropy):
+		return "paged", r.learned.NoNegentropyWhy
+	}
+	return "paged", "NIP-77 was not needed yet"
 }
 
 // learn computes the limits that hold now.
@@ -165,7 +186,7 @@ func (e *Engine) setAside(r *remote) {
 // expires is when the first thing that was learned is doubted again, zero when nothing was.
 func (r *remote) expires() time.Time {
 	k := &r.learned
-	at := earliest(k.Subscriptions.Until, k.FiltersPerREQ.Until, k.MessageBytes.Until, k.REQsPerMinute.Until, k.StateKinds, k.NoLive, k.NoWide)
+	at := earliest(k.Subscriptions.Until, k.FiltersPerREQ.Until, k.MessageBytes.Until, k.REQsPerMinute.Until, k.StateKinds, k.NoLive, k.NoWide, k.NoNegentropy)
 	for _, a := range k.Aside {
 		at = earliest(at, a.Until)
 	}
@@ -188,6 +209,9 @@ func (e *Engine) planLearned(r *remote, now time.Time) {
 		if !now.Before(*until) {
 			*until = time.Time{}
 		}
+	}
+	if !now.Before(k.NoNegentropy) {
+		k.NoNegentropy, k.NoNegentropyWhy = time.Time{}, ""
 	}
 	aside := len(k.Aside)
 	r.unsafe = true

@@ -244,3 +244,40 @@ func TestARelayThatEndsEveryLiveSubscriptionIsPolled(t *testing.T) {
 	w.chatter(time.Hour, 0)
 	w.complete("live again")
 }
+
+func TestARelayThatDoesNotReconcileIsPagedForADay(t *testing.T) {
+	s, limits := told(t, 1)
+	r := s.e.relays[one]
+	mode := func() string {
+		m, why := r.mode(s.now)
+		return m + ": " + why
+	}
+	require.Equal(t, "paged: NIP-77 was not needed yet", mode())
+	s.report(relay.Evidence{ID: s.conn(one), At: s.now, Negentropy: true})
+	require.Equal(t, "negentropy: it answers NIP-77", mode())
+	require.Empty(t, *limits)
+	s.report(relay.Evidence{ID: s.conn(one), At: s.now, Reason: "capped", NoNegentropy: "capped"})
+	learnedAt := s.now
+	require.Equal(t, "paged: capped", mode())
+	require.True(t, (*limits)[0].NoNegentropy)
+
+	s.elapse(2 * time.Minute)
+	s.down(one)
+	s.elapse(5 * time.Minute)
+	require.True(t, s.dials[len(s.dials)-1].Learned.Apply(relay.AssumedLimits(), s.now).NoNegentropy)
+	s.up(one)
+	require.Equal(t, "paged: capped", mode())
+	s.settleAll(one)
+	s.mark(one)
+	s.restart()
+	s.elapse(time.Minute)
+	s.up(one)
+	r = s.e.relays[one]
+	require.Equal(t, "paged: capped", mode(), "over a restart")
+	s.settleAll(one)
+	*limits = nil
+	s.idle(learnedAt.Add(24 * time.Hour).Sub(s.now))
+	require.Equal(t, []relay.Limits{relay.AssumedLimits()}, *limits, "the connection tries again")
+	require.Equal(t, "paged: NIP-77 was not needed yet", mode())
+	require.Empty(t, r.learned.NoNegentropyWhy)
+}

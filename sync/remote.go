@@ -35,15 +35,16 @@ type remote struct {
 	changes []Change
 	health  health.State
 
-	conn      relay.ConnID
-	stated    relay.Limits    // by its document, or assumed
-	learned   relay.Learned   // beyond that
-	limits    relay.Limits    // that hold
-	aside     map[string]bool // values that it refuses
-	name      string
-	everUp    bool
-	queuedFor bool // stands in the queue for a dial
-	leaving   bool // hung up to make way for others of its host
+	conn       relay.ConnID
+	stated     relay.Limits    // by its document, or assumed
+	learned    relay.Learned   // beyond that
+	limits     relay.Limits    // that hold
+	aside      map[string]bool // values that it refuses
+	name       string
+	everUp     bool
+	reconciles bool // this connection answers NIP-77
+	queuedFor  bool // stands in the queue for a dial
+	leaving    bool // hung up to make way for others of its host
 
 	wants       map[event.Ref]*want
 	identifiers map[filters.Value]int32 // of wants, counted

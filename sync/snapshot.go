@@ -55,6 +55,8 @@ type RelayView struct {
 	NextFull       time.Time
 	Doing          string
 	Note           string // the last refusal or failure; hostile text
+	Mode           string // how history is asked: "negentropy" or "paged"
+	ModeWhy        string // hostile text
 	Changes        []Change
 }
 
@@ -115,6 +117,7 @@ func (e *Engine) view(r *remote, now time.Time) *RelayView {
 		v.LiveFilters, v.ByID = r.live.Filters(), r.byID()
 	}
 	v.UpSince = r.health.UpSince
+	v.Mode, v.ModeWhy = r.mode(now)
 	if r.health.Failures > 0 {
 		v.LastFailure, v.LastFailureAt, v.LastCause = r.health.Reason, r.health.LastFailure, r.health.Cause
 	}

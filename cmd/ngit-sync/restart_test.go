@@ -53,7 +53,9 @@ func restartAt(t *testing.T, host string, n int, crash bool) {
 	w := newWorld(t)
 	alice, u := newAuthor(1), "ws://one.example.com"
 	all := thread(alice, "tool", time.Now().Add(-240*time.Hour), 12, u)
-	one := w.remote("one.example.com", relaytest.Options{Events: all, PageCap: 3, Delay: answer})
+	one := w.remote("one.example.com", relaytest.Options{
+		Events: all, PageCap: 3, Delay: answer, Negentropy: relaytest.Negentropy{Speak: n%2 == 0, Delay: answer},
+	})
 	w.cfg.Sync.Bootstrap = []relayurl.URL{relayurl.URL(u)}
 	reached, crashed := make(chan struct{}), filepath.Join(t.TempDir(), "crashed.db")
 	end := gosync.OnceFunc(func() {

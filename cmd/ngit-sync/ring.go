@@ -6,10 +6,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nbd-wtf/go-nostr"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/selfsub"
 	"github.com/ngit-sync/ngit-sync/sync"
@@ -20,6 +22,7 @@ type database interface {
 	relay.Ledger
 	sync.Store
 	sync.Ledger
+	Known(ctx context.Context, f nostr.Filter, yield func(createdAt int64, id event.ID)) error
 }
 
 // ring is the four rooms of docs/dataflow.md and the channels between them.
@@ -45,6 +48,7 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 	}))
 	r.fleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: set.conn(relay.ConnOptions{
 		Dialer: dialer, Sink: r.publisher, Reports: reports, Metrics: r.received, Log: log.Named("relay"),
+		Negentropy: set.cfg.Sync.Negentropy != "off", Known: db.Known,
 	})})
 	r.self = selfsub.New(selfsub.Options{
 		URL: set.own, Window: set.cfg.Sync.BatchWindow, Observe: r.publisher.Observe, Facts: facts, Log: log.Named("selfsub"),

@@ -70,6 +70,7 @@ func (s settings) publisher(o relay.PublisherOptions) relay.PublisherOptions {
 
 func (s settings) conn(o relay.ConnOptions) relay.ConnOptions {
 	o.REQsPerMinute, o.Events = s.cfg.Limits.ReqsPerMinute, s.eventLimits()
+	o.NegBytes = int(s.cfg.Limits.NegMessageBytes)
 	return o
 }
 

@@ -106,12 +106,20 @@ func (p simPlan) simulate(t *testing.T, seed uint64) {
 			<-time.After(p.pause(s.rng))
 		}
 		for i, r := range s.relays {
-			r.Set(func(o *relaytest.Options) { o.CloseAfter, o.EarlyEOSE, o.RateLimited = 0, false, false })
+			r.Set(func(o *relaytest.Options) {
+				o.CloseAfter, o.EarlyEOSE, o.RateLimited = 0, false, false
+				o.Negentropy = relaytest.Negentropy{Speak: o.Negentropy.Speak, Newest: o.Negentropy.Newest}
+			})
 			s.toggle(i, false)
 		}
 		s.own.Down(false)
 		start := time.Now()
 		defer func() {
+			asked := 0
+			for _, r := range s.relays {
+				asked += len(r.Reconciliations())
+			}
+			t.Logf("%d reconciliations", asked)
 			t.Logf("%d events; faults for %s; complete %s after the last one", len(s.wanted), start.Sub(began), time.Since(start))
 			for _, e := range s.wanted {
 				if !s.own.Has(e.ID) {
@@ -131,6 +139,9 @@ func (s *simulation) build() {
 		o := relaytest.Options{PageCap: 3 + s.rng.IntN(40), Concurrent: i%2 == 0}
 		if i == s.plan.relays-2 {
 			o.MaxSubs, o.Document = 5, `{"name":"small","limitation":{"max_subscriptions":5}}`
+		}
+		if o.Negentropy.Speak = i%2 == 1; i == 3 {
+			o.Negentropy.Newest = 5 // and says nothing
 		}
 		host := fmt.Sprintf("r%d.example.com", i)
 		if i >= s.plan.relays-2 {
@@ -290,8 +301,29 @@ func (s *simulation) step() {
 		s.start()
 	case 8:
 		s.newRepo(10 * time.Minute)
+	case 10:
+		s.relays[i].Set(func(o *relaytest.Options) { s.spoil(&o.Negentropy) })
 	case 9:
 		s.relays[i].Set(func(o *relaytest.Options) { o.RateLimited = s.rng.IntN(2) == 0 })
+	}
+}
+
+// spoil lets reconciliations go wrong in one way, or in none.
+func (s *simulation) spoil(n *relaytest.Negentropy) {
+	*n = relaytest.Negentropy{Speak: n.Speak, Newest: n.Newest}
+	switch s.rng.IntN(7) {
+	case 0:
+		n.Silent = true
+	case 1:
+		n.SilentFrom = 2
+	case 2:
+		n.Refuse = "blocked: not today"
+	case 3:
+		n.Cap, n.StateCap = 1+s.rng.IntN(20), true
+	case 4:
+		n.IDsCap = 1 + s.rng.IntN(5)
+	case 5:
+		n.Withhold = func(id string) bool { return id < "4" }
 	}
 }
 

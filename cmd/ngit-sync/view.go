@@ -42,6 +42,9 @@ func (d *daemon) view() web.Snapshot {
 	}
 	for _, r := range s.Relays {
 		rv := relayView(r)
+		if d.cfg.Sync.Negentropy == "off" && rv.Mode != "" {
+			rv.Why = "sync.negentropy is off"
+		}
 		rv.EventsReceived = d.received.Received(r.URL)
 		v.Relays = append(v.Relays, rv)
 	}
@@ -63,7 +66,7 @@ func relayView(r *sync.RelayView) web.RelayView {
 		v.LastFailure = web.Failure{At: r.LastFailureAt, Cause: r.LastCause.String(), Reason: r.LastFailure}
 	}
 	if r.Phase.Open() {
-		v.ConnectedSince, v.Mode = r.UpSince, "paged"
+		v.ConnectedSince, v.Mode, v.Why = r.UpSince, r.Mode, r.ModeWhy
 	}
 	for _, c := range r.Changes {
 		v.Changes = append(v.Changes, web.Change{At: c.At, From: c.From.String(), To: c.To.String(), Why: c.Why})

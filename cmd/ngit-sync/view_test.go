@@ -16,10 +16,11 @@ func TestViewOfARelay(t *testing.T) {
 		URL: "wss://relay.example.com", Name: "wss://relay.example.com/", Phase: sync.Connected, Health: health.Healthy, UpSince: now,
 		LiveFilters: 18, ByID: 4000, Wide: true, Polled: 21000, PollEvery: 301_400 * time.Millisecond, Aside: 3,
 		Note: "invalid: filter", Doing: "live", LastFailure: "eof", LastCause: health.CauseLost,
+		Mode: "paged", ModeWhy: "capped",
 	}
 	v := relayView(r)
 	require.Empty(t, v.Name, "a name that repeats the URL says nothing")
-	require.Equal(t, "paged", v.Mode)
+	require.Equal(t, []string{"paged", "capped"}, []string{v.Mode, v.Why})
 	require.Equal(t, []any{18, 4000, true, 21000, int64(301), 3}, []any{v.FiltersOpen, v.LiveByID, v.LiveWide, v.Polled, v.PollEvery, v.SetAside})
 	require.Equal(t, "invalid: filter", v.Note)
 	require.Equal(t, now, v.ConnectedSince)

@@ -59,6 +59,9 @@ func TestAnyTwoSetsAreReconciled(t *testing.T) {
 				require.Equal(t, lacking(theirs, mine), got.needs)
 				require.Len(t, lacking(mine, theirs), got.stats.Haves)
 				require.Len(t, got.needs, got.stats.Needs)
+				at, some := oldestCommon(mine, theirs)
+				require.Equal(t, some, got.common)
+				require.Equal(t, at, got.oldest)
 			})
 		})
 	}

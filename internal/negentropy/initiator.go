@@ -42,6 +42,8 @@ type Initiator struct {
 	// budget is how long an answer we ask for, in bytes, as far as that can be foreseen.
 	budget int
 
+	common uint64 // created_at of the oldest item that both sides have, forever when there is none
+
 	needed []event.ID
 	theirs []event.ID // scratch of compare
 	found  []bool     // the same
@@ -55,6 +57,7 @@ func New(set *Set, limits Limits) *Initiator {
 // Start begins, or begins anew, and gives the first message, of at most 1,000 bytes.
 func (i *Initiator) Start() []byte {
 	i.stats = Stats{}
+	i.common = forever
 	i.needed = i.needed[:0]
 	i.budget = i.mostAnswer()
 	i.work = append(i.work[:0], span{end: infinite, hi: i.set.Len(), list: true})
@@ -99,6 +102,14 @@ func (i *Initiator) Next(msg []byte) (reply []byte, done bool, err error) {
 // Needed gives the ids that the last answer listed and that we lack, sorted, each once. The slice is valid until the
 // next call of Next. Two answers may give the same id if the peer is faulty, or if maxWork was reached.
 func (i *Initiator) Needed() []event.ID { return i.needed }
+
+// Oldest gives the created_at of the oldest of our items that the peer was found to have; false when there is none.
+func (i *Initiator) Oldest() (createdAt int64, ok bool) {
+	if i.common == forever {
+		return 0, false
+	}
+	return int64(i.common), true //nolint:gosec // it came from an int64
+}
 
 // Stats gives the figures so far.
 func (i *Initiator) Stats() Stats { return i.stats }

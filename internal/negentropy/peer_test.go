@@ -67,6 +67,9 @@ func library(items []item, frame int) answerer {
 type outcome struct {
 	needs []event.ID // sorted
 	stats Stats
+
+	oldest int64 // that both have
+	common bool
 }
 
 // reconcile runs our initiator to its end.
@@ -86,7 +89,22 @@ func reconcile(t require.TestingT, set *Set, limits Limits, peer answerer) outco
 	}
 	slices.SortFunc(out.needs, compareIDs)
 	out.stats = i.Stats()
+	out.oldest, out.common = i.Oldest()
 	return out
+}
+
+// oldestCommon gives the time of the oldest item that stands in both sets.
+func oldestCommon(a, b []item) (at int64, ok bool) {
+	in := make(map[event.ID]bool, len(b))
+	for _, it := range b {
+		in[it.id] = true
+	}
+	for _, it := range a {
+		if in[it.id] && (!ok || it.at < at) {
+			at, ok = it.at, true
+		}
+	}
+	return at, ok
 }
 
 // libraryReconcile runs the library's initiator against an answering side. It lists some ids twice when its frame is

@@ -27,7 +27,7 @@ func (i *Initiator) receive(msg []byte) error {
 			continue
 		}
 		for ; k < len(i.asked) && i.asked[k].end.compare(&p.start) <= 0; k++ {
-			if err := i.asked[k].leave(); err != nil {
+			if err := i.leave(&i.asked[k]); err != nil {
 				return err
 			}
 		}
@@ -50,7 +50,7 @@ func (i *Initiator) receive(msg []byte) error {
 	}
 	if !cut {
 		for ; k < len(i.asked); k++ {
-			if err := i.asked[k].leave(); err != nil {
+			if err := i.leave(&i.asked[k]); err != nil {
 				return err
 			}
 		}
@@ -68,11 +68,21 @@ func (s *span) admits(p *piece) bool {
 
 // leave is called when nothing more can come for what was asked. To skip a fingerprint is to call it equal, but a
 // list is sent or it is not.
-func (s *span) leave() error {
+func (i *Initiator) leave(s *span) error {
 	if s.list && s.start.compare(&s.end) < 0 {
 		return malformed("a list is missing")
 	}
+	if !s.list {
+		i.agree(s.lo, s.hi)
+	}
 	return nil
+}
+
+// agree notes that the peer has our items [lo, hi).
+func (i *Initiator) agree(lo, hi int) {
+	if lo < hi {
+		i.common = min(i.common, i.set.items[lo].at())
+	}
 }
 
 // answer takes one range that lies in what was asked, s, and moves s beyond it.
@@ -81,7 +91,9 @@ func (i *Initiator) answer(s *span, p *piece) error {
 		if s.list {
 			return malformed("a list with a gap")
 		}
+		from := s.lo
 		s.lo = i.set.find(s.lo, s.hi, &p.start) // skipped, so equal
+		i.agree(from, s.lo)
 	}
 	hi := i.set.find(s.lo, s.hi, &p.end)
 	if p.mode == modeIDs {
@@ -91,6 +103,8 @@ func (i *Initiator) answer(s *span, p *piece) error {
 		i.compare(p.ids, i.set.items[s.lo:hi])
 	} else if !p.empty() && p.fingerprint != i.set.fingerprint(s.lo, hi) {
 		i.note(span{start: p.start, end: p.end, lo: s.lo, hi: hi, list: true})
+	} else if !p.empty() {
+		i.agree(s.lo, hi)
 	}
 	s.start, s.lo = p.end, hi
 	return nil
@@ -100,7 +114,9 @@ func (i *Initiator) answer(s *span, p *piece) error {
 func (i *Initiator) askAgain(left []span, from *bound) {
 	for _, s := range left {
 		if !s.list && s.start.compare(from) < 0 {
+			lo := s.lo
 			s.start, s.lo = *from, i.set.find(s.lo, s.hi, from)
+			i.agree(lo, s.lo)
 		}
 		if s.start.compare(&s.end) < 0 {
 			i.note(s)
@@ -157,6 +173,7 @@ func (i *Initiator) compare(ids []byte, ours []key) {
 		at, ok := slices.BinarySearchFunc(i.theirs, event.ID(*ours[n].id()), compareIDs)
 		if ok {
 			i.found[at] = true
+			i.common = min(i.common, ours[n].at())
 		} else {
 			i.stats.Haves++
 		}

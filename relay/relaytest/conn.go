@@ -24,6 +24,7 @@ type conn struct {
 
 	mu     sync.Mutex
 	subs   map[string][]nostr.Filter
+	negs   map[string]*negSession
 	authed bool
 }
 
@@ -148,6 +149,12 @@ func (c *conn) handle(msg []byte, o Options) {
 		c.req(msg, parts, o)
 	case "CLOSE":
 		c.close(parts)
+	case "NEG-OPEN":
+		c.negOpen(msg, parts, o)
+	case "NEG-MSG":
+		c.negMsg(msg, parts, o)
+	case "NEG-CLOSE":
+		c.negClose(parts)
 	case "EVENT":
 		c.publish(msg, parts, o)
 	case "AUTH":

@@ -30,6 +30,8 @@ type Options struct {
 	CloseReason  string
 	RefuseREQ    func(sub string, filters []nostr.Filter) string // a non-empty reason is sent in CLOSED
 
+	Negentropy Negentropy
+
 	// Publishing and AUTH.
 	Policy      func(e *nostr.Event) *Verdict // nil or a nil verdict: store what is new
 	Verify      bool                          // refuse wrong ids and signatures

@@ -26,6 +26,9 @@ type record struct {
 	sent        int
 	badMessages []string
 	userAgents  []string
+
+	reconciliations []Request
+	negBytes        int
 }
 
 func (r *Relay) note(f func(*record)) {
@@ -39,6 +42,20 @@ func (r *Relay) Requests() []Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.record.requests)
+}
+
+// Reconciliations are the NEG-OPENs in the order they came.
+func (r *Relay) Reconciliations() []Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.record.reconciliations)
+}
+
+// NegBytes is how many hex digits reconciliations have taken, both ways.
+func (r *Relay) NegBytes() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.record.negBytes
 }
 
 // Closes are the subscription ids of the CLOSEs in the order they came.

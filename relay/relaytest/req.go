@@ -147,7 +147,7 @@ func (r *Relay) answer(filters []nostr.Filter, o Options) []nostr.Event {
 		if o.IgnoreUntil {
 			f.Until = nil
 		}
-		for _, e := range r.store.query(f, o.limit(f)) {
+		for _, e := range o.withhold(f, r.store.query(f, o.limit(f))) {
 			if !seen[e.ID] {
 				seen[e.ID] = true
 				out = append(out, e)
