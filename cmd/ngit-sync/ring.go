@@ -20,6 +20,7 @@ type database interface {
 	relay.Ledger
 	sync.Store
 	sync.Ledger
+	Flush(ctx context.Context) error
 }
 
 // ring is the four rooms of docs/dataflow.md and the channels between them.
@@ -47,7 +48,8 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 		Dialer: dialer, Sink: r.publisher, Reports: reports, Metrics: r.received, Log: log.Named("relay"),
 	})})
 	r.self = selfsub.New(selfsub.Options{
-		URL: set.own, Window: set.cfg.Sync.BatchWindow, Observe: r.publisher.Observe, Facts: facts, Log: log.Named("selfsub"),
+		URL: set.own, Window: set.cfg.Sync.BatchWindow, Observe: r.publisher.Observe, Facts: facts,
+		Held: r.publisher.Held, Flush: db.Flush, Log: log.Named("selfsub"),
 	})
 	r.selfFleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: set.conn(relay.ConnOptions{
 		Dialer: dialer, Sink: r.self, Reports: r.self.Reports(), Log: log.Named("selfsub"),
