@@ -3,6 +3,7 @@ package selfsub
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,6 +22,7 @@ import (
 // bench is a subscriber at work, between an own relay, a publisher and an engine that the test plays.
 type bench struct {
 	t       *testing.T
+	mu      sync.Mutex // orders what the subscriber writes behind what the test has read
 	s       *Subscriber
 	conn    relay.ConnID
 	batches []relay.Batch // not answered
@@ -39,6 +41,8 @@ func newBench(t *testing.T) *bench {
 	b.s = New(Options{
 		URL: "wss://own.example.com", Window: time.Second, Observe: func(relay.Observed) {}, Facts: facts, Log: zaptest.NewLogger(t),
 		Held: func(events []*event.Event, over bool) (relay.Seq, bool) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			for _, e := range events {
 				b.held = append(b.held, e.ID)
 			}
@@ -63,7 +67,9 @@ func newBench(t *testing.T) *bench {
 	ended := make(chan struct{})
 	go func() {
 		for f := range facts {
+			b.mu.Lock()
 			b.facts = append(b.facts, f)
+			b.mu.Unlock()
 		}
 	}()
 	go func() {
@@ -80,15 +86,29 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) Dial(id relay.ConnID, _ relayurl.URL, _ relay.Trust, _ relay.Learned) { b.conn = id }
+func (b *bench) Dial(id relay.ConnID, _ relayurl.URL, _ relay.Trust, _ relay.Learned) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conn = id
+}
 
 func (b *bench) Send(id relay.ConnID, c relay.Command) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if ask, ok := c.(relay.AskBatch); ok && id == b.conn {
 		b.batches = append(b.batches, ask.Batch)
 	}
 }
 
 func (b *bench) Hangup(id relay.ConnID) { b.s.reports <- relay.Down{ID: id} }
+
+// pass lets time pass.
+func (b *bench) pass(d time.Duration) {
+	b.mu.Lock() // nothing is written before this
+	b.mu.Unlock()
+	time.Sleep(d)
+	synctest.Wait()
+}
 
 // up connects, and answers the picture.
 func (b *bench) up() {
@@ -99,12 +119,14 @@ func (b *bench) up() {
 }
 
 func (b *bench) down() {
+	synctest.Wait()
 	b.s.Reports() <- relay.Down{ID: b.conn, Failure: &health.Failure{Cause: health.CauseLost}}
 	b.batches = nil
 	synctest.Wait()
 }
 
 func (b *bench) ask(refs []event.Ref, roots ...event.ID) {
+	synctest.Wait()
 	b.s.Ask(refs, roots)
 	synctest.Wait()
 }
@@ -119,6 +141,7 @@ func (b *bench) next() relay.Batch {
 // answer ends it, well or not, behind these events.
 func (b *bench) answer(ok bool, events ...*event.Event) {
 	b.t.Helper()
+	synctest.Wait()
 	x := b.next()
 	b.batches = nil
 	for _, e := range events {
@@ -209,8 +232,7 @@ func TestQuestionThatFailsEndsAfterThreeTries(t *testing.T) {
 			b.answer(false)
 			require.Empty(t, b.batches, "not at once")
 			require.Zero(t, b.answers())
-			time.Sleep(retryPicture)
-			synctest.Wait()
+			b.pass(retryPicture)
 		}
 		b.answer(false)
 		require.Equal(t, 1, b.answers())
@@ -236,12 +258,10 @@ func TestQuestionIsAskedAgainWhenTheOwnRelayIsBack(t *testing.T) {
 		require.Len(t, values(b.next(), "e"), 1)
 		b.down()
 		for range 3 { // away is no refusal
-			time.Sleep(maxRedial)
-			synctest.Wait()
+			b.pass(maxRedial)
 			b.down()
 		}
-		time.Sleep(maxRedial)
-		synctest.Wait()
+		b.pass(maxRedial)
 		require.Zero(t, b.answers())
 		b.up()
 		require.Len(t, values(b.next(), "e"), 1, "it goes on where it was")
@@ -257,8 +277,7 @@ func TestQuestionThatCostsTheConnectionEnds(t *testing.T) {
 		for range 2 {
 			b.down()
 			require.Zero(t, b.answers())
-			time.Sleep(maxRedial)
-			synctest.Wait()
+			b.pass(maxRedial)
 			b.up()
 		}
 		b.down()
@@ -271,15 +290,13 @@ func TestQuestionDoesNotWaitForAPictureThatFails(t *testing.T) {
 		b := newBench(t)
 		b.down()
 		b.ask([]event.Ref{tool})
-		time.Sleep(maxRedial)
-		synctest.Wait()
+		b.pass(maxRedial)
 		b.s.Reports() <- relay.Up{ID: b.conn}
 		synctest.Wait()
 		for range 3 {
 			require.Zero(t, b.answers())
 			b.answer(false)
-			time.Sleep(retryPicture)
-			synctest.Wait()
+			b.pass(retryPicture)
 		}
 		require.Equal(t, 1, b.answers())
 	})

@@ -308,7 +308,7 @@ func (e *Engine) dropRepo(r *repo) {
 	e.persist(DropRepo{r.ref})
 	for _, other := range e.tagged[r.ref] { // its announcement is a maintainer's of another repo
 		if now, ok := e.index.Repo(other.ref); ok {
-			e.saveRepo(other, now)
+			e.saveRepo(now)
 		}
 	}
 }

@@ -17,10 +17,10 @@ import (
 
 // database is what the ring needs of the store.
 type database interface {
+	Flush(ctx context.Context) error
 	relay.Ledger
 	sync.Store
 	sync.Ledger
-	Flush(ctx context.Context) error
 }
 
 // ring is the four rooms of docs/dataflow.md and the channels between them.
