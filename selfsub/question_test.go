@@ -23,6 +23,7 @@ import (
 type bench struct {
 	t       *testing.T
 	mu      sync.Mutex // orders what the subscriber writes behind what the test has read
+	passed  time.Duration
 	s       *Subscriber
 	conn    relay.ConnID
 	batches []relay.Batch // not answered
@@ -104,9 +105,10 @@ func (b *bench) Hangup(id relay.ConnID) { b.s.reports <- relay.Down{ID: id} }
 
 // pass lets time pass.
 func (b *bench) pass(d time.Duration) {
-	b.mu.Lock() // nothing is written before this
+	b.mu.Lock()
+	b.passed += d
 	b.mu.Unlock()
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 

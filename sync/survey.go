@@ -10,7 +10,7 @@ import (
 // held needs no download and no publishing. A survey only saves work, so whatever answers it ends it.
 
 const (
-	surveyRepos  = 50   // of one AskOwn
+	surveyRepos  = 100  // of one AskOwn: remote relays are then asked in full filters
 	surveyValues = 5000 // coordinates and roots of one AskOwn; a repo that has more is asked alone
 )
 

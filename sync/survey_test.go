@@ -145,14 +145,14 @@ func TestSurveyGoesInPortions(t *testing.T) {
 	s := newScript(t)
 	s.away = true
 	var all []*nip34.Announcement
-	for i := range 120 {
+	for i := range 220 {
 		all = append(all, announce("alice", fmt.Sprintf("tool-%03d", i), t0, nil, one))
 	}
 	s.picture(all)
 	s.up(one)
 	s.settleAll(one)
 	asked := map[event.Ref]bool{}
-	for i, n := range []int{50, 50, 20} {
+	for i, n := range []int{100, 100, 20} {
 		require.Len(t, s.own, i+1)
 		require.Len(t, s.own[i].Refs, n)
 		for _, ref := range s.own[i].Refs {
@@ -161,7 +161,7 @@ func TestSurveyGoesInPortions(t *testing.T) {
 		s.answer()
 		require.Equal(t, len(asked), countAsked(s))
 	}
-	require.Len(t, asked, 120)
+	require.Len(t, asked, 220)
 	require.Len(t, s.own, 3)
 	s.settleAll(one)
 	require.Equal(t, Connected, s.phase(one))

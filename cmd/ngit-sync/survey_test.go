@@ -75,7 +75,7 @@ func TestRingSurveysAgainAfterARestart(t *testing.T) {
 		})
 		w.own.Down(true)
 		sleep(10 * time.Minute)
-		require.Zero(t, len(w.own.Received()))
+		require.Empty(t, w.own.Received())
 		w.stop()
 		w.own.Down(false)
 		w.start()
