@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nbd-wtf/go-nostr"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
@@ -56,13 +57,32 @@ func TestSurveyLiftsWhatWaits(t *testing.T) {
 	require.Equal(t, []string{"child"}, b.out())
 	b.is(Stored, i, parked)
 	require.Empty(t, b.ledger.waiting[parked.ID])
+	b.wait(2 * time.Second)
+	told := 0
+	for _, events := range b.taken {
+		for _, e := range events {
+			if e.ID == parked.ID {
+				told++
+			}
+		}
+	}
+	require.Equal(t, 1, told)
+
+	s := state("s", 1, "x", benchStart)
+	c := ev("c", 1, 2, benchStart, nostr.Tag{"a", s.Coordinate().String()})
+	b.historic(c)
+	b.no(c, "blocked: event does not relate to a stored repository")
+	b.is(Parked, c)
+	b.out()
+	b.survey(true, s)
+	require.Equal(t, []string{"c"}, b.out())
 }
 
-func TestSurveyTakesNoStrangersStates(t *testing.T) {
+func TestSurveyTakesNothingOutOfScopeAndNothingUntouchable(t *testing.T) {
 	b := newBench(t)
 	b.observe(announced(repo("a", 1, "x", benchStart)))
 	s := state("s", 3, "x", benchStart)
-	b.survey(true, s)
+	b.survey(true, s, ev("protected", 1, 1, benchStart, toRepo(1, "x"), nostr.Tag{"-"}))
 	require.Empty(t, b.ledger.entries)
 	require.Empty(t, b.c.known[s.ID])
 }

@@ -61,7 +61,6 @@ func (s *Subscriber) askQuestion() {
 	if !q.open || q.batch != 0 || s.picture.stage != complete {
 		return
 	}
-	q.again = nil
 	var fs []nostr.Filter
 	switch {
 	case len(q.refs) > 0:

@@ -248,6 +248,12 @@ func TestQuestionThatFailsEndsAfterThreeTries(t *testing.T) {
 		b.ask([]event.Ref{tool})
 		b.answer(false)
 		require.Equal(t, 3, b.answers(), "until one is answered")
+		b.pass(retryPicture)
+		b.answer(false)
+		b.pass(retryPicture)
+		b.answer(true, signed(event.KindIssue, "issue"))
+		b.answer(false)
+		require.Equal(t, 3, b.answers(), "each step has its tries")
 	})
 }
 
@@ -302,6 +308,15 @@ func TestQuestionDoesNotWaitForAPictureThatFails(t *testing.T) {
 		}
 		require.Equal(t, 1, b.answers())
 	})
+}
+
+func TestRootsOfAQuestionAreBounded(t *testing.T) {
+	q := question{known: map[event.ID]bool{}}
+	for i := range mostRoots + 10 {
+		q.add(event.ID{byte(i), byte(i >> 8), byte(i >> 16)})
+	}
+	require.Len(t, q.roots, mostRoots)
+	require.Len(t, q.known, mostRoots)
 }
 
 func TestSurveyWaitsForTheDatabase(t *testing.T) {

@@ -69,7 +69,7 @@ func (e *Engine) nextDifference(r *remote) *batch {
 	for len(r.todo) > 0 {
 		w := r.todo[0]
 		switch wanted := r.wants[w.repo.ref] == w; {
-		case wanted && !w.repo.surveyed: // it was when it was queued
+		case wanted && !w.repo.surveyed: // unlike when it was queued, or after a long absence
 			r.unread[w] = true
 		case wanted && !fillMissing(c, w):
 			return e.newBatch(r, c, nil)

@@ -121,11 +121,8 @@ func (r *remote) forget() {
 	r.todo, r.bare = nil, nil
 	for _, w := range r.sortedWants() {
 		w.forget()
-		if w.queued = w.repo.surveyed; w.queued {
-			r.todo = append(r.todo, w)
-		} else {
-			r.unread[w] = true
-		}
+		w.queued = true
+		r.todo = append(r.todo, w)
 		if w.listed {
 			r.bare = append(r.bare, w)
 		}

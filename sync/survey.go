@@ -68,7 +68,7 @@ func (e *Engine) survey() {
 // surveyAnswered lets remote relays be asked about the repos of the last AskOwn, but for those that have changed since.
 func (e *Engine) surveyAnswered() {
 	for _, r := range e.surveying {
-		if e.repos[r.ref] != r || r.toSurvey {
+		if r.toSurvey {
 			continue
 		}
 		r.surveyed = true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/selfsub"
 )
 
@@ -114,6 +115,15 @@ func TestSurveyedIsStoredBehindTheRowsOfTheSurvey(t *testing.T) {
 	require.NotEmpty(t, tagValues(s.pending(one), "a"), "what was surveyed waits for nothing")
 	s.picture(anns(a))
 	require.Empty(t, s.own)
+	s.settleAll(one)
+	require.Equal(t, Connected, s.phase(one))
+
+	row := s.state.repos[a.Ref]
+	row.Coordinates = nil // the repo has more than when it was surveyed
+	s.state.repos[a.Ref] = row
+	s.restart()
+	s.picture(anns(a))
+	require.Len(t, s.own, 1)
 }
 
 func TestNewCoordinatesAreSurveyed(t *testing.T) {
@@ -139,6 +149,22 @@ func TestNewCoordinatesAreSurveyed(t *testing.T) {
 	require.Len(t, tagValues(s.pending(one), "a"), 2)
 	s.settleAll(one)
 	require.True(t, s.state.repos[a.Ref].Surveyed)
+}
+
+func TestRelayThatIsAskedForStatesWaitsToo(t *testing.T) {
+	s := newScript(t, func(c *Config) { c.Pinned = []relayurl.URL{two} })
+	s.away = true
+	alice, bob := announce("alice", "tool", t0, []string{"bob"}, one), announce("bob", "tool", t0, nil, one)
+	s.picture(anns(alice, bob))
+	require.Len(t, s.own[0].Refs, 2, "repos share a coordinate")
+	s.up(two)
+	s.settleAll(two)
+	s.elapse(time.Minute)
+	require.Equal(t, Syncing, s.phase(two))
+	s.answer()
+	require.NotEmpty(t, tagValues(s.pending(two), "d"))
+	s.settleAll(two)
+	require.Equal(t, Connected, s.phase(two))
 }
 
 func TestSurveyGoesInPortions(t *testing.T) {
