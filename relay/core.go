@@ -54,6 +54,7 @@ type core struct {
 
 	link link
 
+	unsure  []AcceptedEvent           // of the survey, whose ancestors it may show yet
 	taken   taken                     // not told yet
 	foreign map[ConnID]*foreignWindow // of connections whose wide filters brought foreign events
 }

@@ -60,7 +60,7 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 	c.know(w.event.ID, d)
 	if d == Stored || d == Held {
 		c.accepted(w)
-		c.noteTaken(w)
+		c.noteTaken(acceptedEvent(w.event, w.refs))
 	}
 	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now})
 	if d == Irrelevant {

@@ -104,6 +104,22 @@ func (p *Publisher) Observe(o Observed) {
 	p.put(func(c *core, now time.Time) { c.observed(now, o) })
 }
 
+// Held hands over events that the own relay has shown in a survey, with over the last of them. It waits for the loop, and gives the
+// number of the last row in the ledger's queue, theirs included; false when the loop has ended.
+func (p *Publisher) Held(events []*event.Event, over bool) (Seq, bool) {
+	done := make(chan Seq, 1)
+	p.put(func(c *core, now time.Time) {
+		c.surveyed(now, events, over)
+		done <- c.seq
+	})
+	select {
+	case seq := <-done:
+		return seq, true
+	case <-p.ended:
+		return 0, false
+	}
+}
+
 // OwnState is how the publisher stands with the own relay.
 type OwnState struct {
 	Up        bool

@@ -26,15 +26,19 @@ type taken struct {
 	due    time.Time // zero when there are none
 }
 
-// noteTaken keeps for the engine that the own relay has the event of w.
-func (c *core) noteTaken(w *work) {
+// acceptedEvent is what the engine hears of an event, but for what it lacks.
+func acceptedEvent(e *event.Event, refs event.References) AcceptedEvent {
+	refs = event.References{IDs: refs.IDs[:min(len(refs.IDs), takenRefs)], Refs: refs.Refs[:min(len(refs.Refs), takenRefs)]}
+	return AcceptedEvent{ID: e.ID, Kind: e.Kind, CreatedAt: int64(e.CreatedAt), Refs: refs}
+}
+
+// noteTaken keeps for the engine that the own relay has an event.
+func (c *core) noteTaken(e AcceptedEvent) {
 	if len(c.taken.events) == 0 {
 		c.taken.due = c.now.Add(takenWait)
 	}
-	refs := event.References{IDs: w.refs.IDs[:min(len(w.refs.IDs), takenRefs)], Refs: w.refs.Refs[:min(len(w.refs.Refs), takenRefs)]}
-	c.taken.events = append(c.taken.events, AcceptedEvent{
-		ID: w.event.ID, Kind: w.event.Kind, CreatedAt: int64(w.event.CreatedAt), Refs: refs, Lacks: c.lacks(w),
-	})
+	e.Lacks = c.lacks(e)
+	c.taken.events = append(c.taken.events, e)
 	if len(c.taken.events) >= takenBatch {
 		c.tellTaken()
 	}
@@ -51,13 +55,13 @@ func (c *core) tellTaken() {
 // lacks gives the ancestors of an accepted event that are to be asked for: ids that it references and that nobody knows here.
 // What is at hand, in the queue or parked because nothing that it references is known, is taken as asked for. An event that
 // is in scope only as an ancestor has none: the depth ends there (DESIGN §5).
-func (c *core) lacks(w *work) []event.ID {
-	if !hasAncestors(w.event.Kind) || !c.related(w.refs) {
+func (c *core) lacks(e AcceptedEvent) []event.ID {
+	if !hasAncestors(e.Kind) || !c.related(e.Refs) {
 		return nil
 	}
 	var lacks []event.ID
 	found := 0
-	for _, id := range w.refs.IDs {
+	for _, id := range e.Refs.IDs {
 		if found == maxLacks {
 			break
 		}

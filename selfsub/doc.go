@@ -8,6 +8,9 @@
 // is the whole of what the own relay holds of the kinds below; it is read at the start and after every
 // reconnect, because what was published meanwhile is old by its dates and a since would miss it.
 //
+// A survey (Ask) reads what the own relay holds of some repos. Its events go to the publisher, not into Facts, but for the
+// roots that it shows.
+//
 // Invariants: Loaded is said only after every page of a picture has been read; a batch is handed on
 // exactly one window after its first fact.
 package selfsub

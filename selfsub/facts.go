@@ -5,6 +5,7 @@ import (
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/relay"
 )
 
 // Facts is one batch of what the own relay said, in the order said within each field.
@@ -18,8 +19,10 @@ type Facts struct {
 	Picture uint64
 	// Loaded says that picture number Picture is complete with this batch.
 	Loaded bool
-	// Answered says that the last Ask is complete with this batch.
+	// Answered says that the last Ask is complete with this batch, as far as the own relay answers at all.
 	Answered bool
+	// Rests is the last row of the ledger that an answer rests on.
+	Rests relay.Seq
 	// Up says whether the own relay could be read when this batch was made.
 	Up bool
 }

@@ -5,8 +5,15 @@ import (
 	"github.com/ngit-sync/ngit-sync/relay"
 )
 
-// Reserve grants at once: facts are small and the loop is prompt.
-func (s *Subscriber) Reserve(_ relay.ConnID, _ int, grant chan<- struct{}) { grant <- struct{}{} }
+// Reserve grants at once, because facts are small and the loop is prompt; a survey waits for the database now and then.
+func (s *Subscriber) Reserve(_ relay.ConnID, _ int, grant chan<- struct{}) {
+	if s.unwritten.Load() < mostUnwritten {
+		grant <- struct{}{}
+		return
+	}
+	s.unwritten.Store(0)
+	s.inbox <- message{grant: grant}
+}
 
 // Release has nothing to give back.
 func (s *Subscriber) Release(relay.ConnID, int) {}

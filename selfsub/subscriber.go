@@ -2,6 +2,8 @@ package selfsub
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -20,7 +22,13 @@ type Options struct {
 	Window  time.Duration        // from the first fact of a batch to its handing on
 	Observe func(relay.Observed) // the publisher's scope; called before the engine hears of the same facts
 	Facts   chan<- Facts         // the engine, which always takes promptly
-	Log     *zap.Logger
+
+	// Held gives the publisher events that a survey has shown, over with the last of an Ask. It returns the number of the last ledger
+	// row, once theirs are queued, or false when the publisher has ended.
+	Held  func(events []*event.Event, over bool) (relay.Seq, bool)
+	Flush func(context.Context) error // waits until what the ledger was given is written
+
+	Log *zap.Logger
 }
 
 // Wire opens connections for the subscriber; a *relay.Fleet is one. Its methods never block.
@@ -35,7 +43,9 @@ type Subscriber struct {
 	opt     Options
 	inbox   chan message
 	reports chan relay.Report
-	asks    chan []event.Ref
+	asks    chan question
+
+	unwritten atomic.Int64 // events of a survey since pages waited for the database
 
 	// owned by Run
 	wire     Wire
@@ -46,6 +56,7 @@ type Subscriber struct {
 	batch    relay.BatchID // last one used
 	picture  picture
 	question question
+	doubted  bool // the last question was given up
 	facts    Facts
 	window   <-chan time.Time
 	redial   <-chan time.Time
@@ -68,13 +79,8 @@ const (
 	complete
 )
 
-// question is the engine's Ask: the roots of some coordinates.
-type question struct {
-	refs  []event.Ref
-	batch relay.BatchID
-}
-
 type message struct {
+	grant    chan<- struct{} // of a page that waits for the database
 	delivery *relay.Delivery
 	mark     *relay.Mark
 }
@@ -89,18 +95,17 @@ const (
 // New makes a subscriber. Its Reports are those of the wire given to Run.
 func New(opt Options) *Subscriber {
 	return &Subscriber{
-		opt: opt, inbox: make(chan message, 256), reports: make(chan relay.Report, 16), asks: make(chan []event.Ref, 1),
+		opt: opt, inbox: make(chan message, 256), reports: make(chan relay.Report, 16), asks: make(chan question, 1),
 	}
 }
 
 // Reports is where the wire of this subscriber reports.
 func (s *Subscriber) Reports() chan<- relay.Report { return s.reports }
 
-// Ask reads the root events of these coordinates; the batch that answers says Answered. At most one Ask may be unanswered.
-func (s *Subscriber) Ask(refs []event.Ref) { s.asks <- refs }
-
 // Run reads the own relay until ctx ends, dialling it again for ever.
 func (s *Subscriber) Run(ctx context.Context, wire Wire) {
+	var waiting sync.WaitGroup
+	defer waiting.Wait()
 	s.wire = wire
 	s.dial()
 	for {
@@ -110,11 +115,16 @@ func (s *Subscriber) Run(ctx context.Context, wire Wire) {
 			s.sweep()
 			return
 		case m := <-s.inbox:
+			if m.grant != nil {
+				waiting.Go(func() { s.whenWritten(ctx, m.grant) })
+				continue
+			}
 			s.handle(m)
 		case r := <-s.reports:
 			s.report(r)
-		case refs := <-s.asks:
-			s.question.refs = refs
+		case s.question = <-s.asks:
+			s.askQuestion()
+		case <-s.question.again:
 			s.askQuestion()
 		case <-s.window:
 			s.flush()
@@ -166,8 +176,10 @@ func (s *Subscriber) report(r relay.Report) {
 		s.failures++
 		s.up, s.open = false, false
 		s.picture.stage, s.picture.batch, s.picture.again = idle, 0, nil
-		s.question.batch = 0
 		s.redial = time.After(wait)
+		if s.question.batch != 0 {
+			s.stepFailed("connection lost")
+		}
 		s.flush()
 	case relay.Closed:
 		// without its live subscription the picture ages: begin again on a new connection
@@ -206,30 +218,15 @@ func historic(fs []nostr.Filter) []nostr.Filter {
 	return out
 }
 
-// askQuestion waits for the picture, which answers it just as well while it is being read.
-func (s *Subscriber) askQuestion() {
-	if len(s.question.refs) == 0 || s.question.batch != 0 || s.picture.stage != complete {
-		return
-	}
-	const perFilter = 100
-	var fs []nostr.Filter
-	for start := 0; start < len(s.question.refs); start += perFilter {
-		var values []string
-		for _, ref := range s.question.refs[start:min(start+perFilter, len(s.question.refs))] {
-			values = append(values, ref.String())
-		}
-		fs = append(fs, nostr.Filter{Kinds: event.RootKinds[:], Tags: nostr.TagMap{"a": values}})
-	}
-	s.batch++
-	s.question.batch = s.batch
-	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: fs}})
-}
-
 func (s *Subscriber) handle(m message) {
 	switch {
 	case m.delivery != nil:
-		if m.delivery.Conn == s.conn {
-			s.fact(m.delivery.Event)
+		switch d := m.delivery; {
+		case d.Conn != s.conn:
+		case d.Batch != 0 && d.Batch == s.question.batch:
+			s.shown(d.Event)
+		default:
+			s.fact(d.Event)
 		}
 	case m.mark != nil && m.mark.Final && m.mark.Conn == s.conn && s.up:
 		s.ended(*m.mark)
@@ -248,27 +245,20 @@ func (s *Subscriber) ended(m relay.Mark) {
 		case !ok:
 			s.opt.Log.Warn("own relay did not answer in full", zap.String("why", m.Err), zap.Duration("again_in", retryPicture))
 			s.picture.again = time.After(retryPicture)
+			if s.question.open { // it waits for the picture
+				s.stepFailed(m.Err)
+			}
 		case s.picture.stage == announcements:
 			s.picture.stage = roots
 			s.askPicture()
 		default:
 			s.picture.stage = complete
 			s.facts.Loaded = true
-			if len(s.question.refs) > 0 {
-				// an Ask from before or during the picture: its coordinates were not known when the roots passed by
-				s.askQuestion()
-			}
 			s.flush()
+			s.askQuestion() // from before
 		}
 	case s.question.batch:
-		s.question.batch = 0
-		if !ok {
-			s.askQuestion()
-			return
-		}
-		s.question.refs = nil
-		s.facts.Answered = true
-		s.flush()
+		s.stepEnded(ok, m.Err)
 	}
 }
 

@@ -121,7 +121,8 @@ func (c *chaos) facts() {
 		}
 		f.Roots = append(f.Roots, r)
 	}
-	if c.some(10) == 0 {
+	c.away = c.some(3) == 0
+	if c.some(10) == 0 || (!c.e.loaded && c.some(2) == 0) {
 		c.pict++
 		f.Loaded = true
 	}
@@ -250,7 +251,7 @@ func stored(e *Engine) map[string]string {
 		for _, v := range r.roots {
 			roots = append(roots, e.names.roots.names[v].String()[:8])
 		}
-		out[ref.String()] = fmt.Sprint(r.coords, roots, slices.Sorted(maps.Keys(r.wants)))
+		out[ref.String()] = fmt.Sprint(r.coords, r.surveyed, roots, slices.Sorted(maps.Keys(r.wants)))
 		for u, w := range r.wants {
 			out[ref.String()+" at "+string(u)] = fmt.Sprint(w.states, w.coords.confirmed.Spans(), w.roots.confirmed.Spans(), w.around)
 		}

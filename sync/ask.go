@@ -68,15 +68,16 @@ func (e *Engine) nextDifference(r *remote) *batch {
 	}
 	for len(r.todo) > 0 {
 		w := r.todo[0]
-		if r.wants[w.repo.ref] == w && !fillMissing(c, w) {
-			break
+		switch wanted := r.wants[w.repo.ref] == w; {
+		case wanted && !w.repo.surveyed: // unlike when it was queued, or after a long absence
+			r.unread[w] = true
+		case wanted && !fillMissing(c, w):
+			return e.newBatch(r, c, nil)
 		}
 		w.queued = false
 		r.todo = r.todo[1:]
 	}
-	if len(r.todo) == 0 {
-		r.todo = nil
-	}
+	r.todo = nil
 	return e.newBatch(r, c, nil)
 }
 

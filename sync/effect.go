@@ -32,9 +32,13 @@ type Persist struct {
 	Rests relay.Seq
 }
 
-// AskOwn reads the root events of these coordinates from the own relay: it may hold roots from before
-// their repo was wanted. At most one is unanswered at any time.
-type AskOwn struct{ Refs []event.Ref }
+// AskOwn surveys the own relay: what it holds of the repos with these coordinates and known roots goes to the ledger, and roots
+// from before the repo was wanted become known. Facts.Answered follows, with or without success. At most one is unanswered at any
+// time.
+type AskOwn struct {
+	Refs  []event.Ref
+	Roots []event.ID
+}
 
 // Recall asks the ledger; Recalled brings the answer.
 type Recall struct {

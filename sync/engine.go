@@ -43,12 +43,10 @@ type Engine struct {
 
 	loaded  bool // the first picture of the own relay is complete
 	ownUp   bool
-	picture uint64      // the reading of the own relay that facts come from
-	drawn   uint64      // the last one that is complete
-	rooting uint64      // the last one that has shown roots
-	ownAsk  []event.Ref // waits for the answer to the last AskOwn
-	asking  bool
 	stopped bool
+
+	unsurveyed []*repo // whose share of the own relay is to be read; may hold some that are gone
+	surveying  []*repo // of the open AskOwn
 
 	awaited map[event.ID][]*remote // accepted by the own relay, to come back through selfsub
 	lacking map[event.ID][]*repo   // ancestors that nobody has
@@ -128,7 +126,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("announcement of %s: %w", row.Ref, err)
 		}
-		e.saved[row.Ref] = savedRepo{row.Announcement.ID, len(row.Coordinates)}
+		e.saved[row.Ref] = savedRepo{row.Announcement.ID, len(row.Coordinates), row.Surveyed}
 		coords[row.Ref] = row.Coordinates
 		stored = append(stored, a)
 	}
@@ -140,6 +138,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 		}
 	}
 	e.reshape(changed)
+	e.loadSurveyed(state.Repos)
 	for _, row := range state.Roots {
 		r := e.repos[row.Repo]
 		if r == nil {
@@ -172,6 +171,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 	e.loadBatches(state.Batches)
 	for _, r := range e.sortedRelays() {
 		r.todo = nil
+		clear(r.unread)
 		for _, w := range r.sortedWants() {
 			w.queued = false
 			e.queue(w)
@@ -179,7 +179,6 @@ func (e *Engine) load(state *State, now time.Time) error {
 		r.bare = slices.DeleteFunc(r.bare, func(w *want) bool { return w.around })
 	}
 	e.out, e.rows = nil, nil // what was stored needs no storing
-	e.asking, e.ownAsk = false, nil
 	return nil
 }
 
@@ -266,23 +265,5 @@ func (e *Engine) flush(now time.Time) {
 		e.views.changed[r.url] = r
 	}
 	e.dirty = nil
-	e.sendOwnAsk()
-}
-
-// askOwn has the roots of new coordinates read, unless the picture that is being read will bring them anyway:
-// it shows announcements first.
-func (e *Engine) askOwn(refs []event.Ref) {
-	if e.picture > e.drawn && e.rooting < e.picture {
-		return
-	}
-	e.ownAsk = append(e.ownAsk, refs...)
-}
-
-func (e *Engine) sendOwnAsk() {
-	if e.asking || len(e.ownAsk) == 0 || !e.loaded {
-		return
-	}
-	e.asking = true
-	e.emit(AskOwn{Refs: e.ownAsk})
-	e.ownAsk = nil
+	e.survey()
 }

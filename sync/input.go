@@ -35,7 +35,7 @@ const announcedKept = 200_000
 
 // Facts takes in what the own relay said.
 func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
-	e.ownUp, e.picture = f.Up, f.Picture
+	e.ownUp, e.rests = f.Up, max(e.rests, f.Rests)
 	for _, a := range f.Announcements {
 		e.seen[a.Ref] = f.Picture
 		if len(e.announced) >= announcedKept {
@@ -46,9 +46,6 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 	e.reshape(e.index.Apply(f.Announcements, nil).Repos)
 	for _, a := range f.Announcements {
 		e.cameBack(a.ID)
-	}
-	if len(f.Roots) > 0 {
-		e.rooting = f.Picture
 	}
 	for _, root := range f.Roots {
 		e.addRoot(root.ID, root.CreatedAt, root.Refs, now)
@@ -61,7 +58,7 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		e.pictured(f.Picture)
 	}
 	if f.Answered {
-		e.asking = false
+		e.surveyAnswered()
 	}
 	e.flush(now)
 }
@@ -90,7 +87,7 @@ func (e *Engine) unwant(ref event.Ref) {
 // pictured compares the stored announcements with a complete picture: what it lacks was removed by the operator,
 // unless so much is missing that the own relay may have been wiped; then everything stays wanted (DESIGN §7).
 func (e *Engine) pictured(picture uint64) {
-	e.loaded, e.drawn = true, picture
+	e.loaded = true
 	var gone []event.Ref
 	for ref := range e.saved {
 		if e.seen[ref] < picture {

@@ -90,7 +90,7 @@ func (e *Engine) startPass(r *remote, since, now time.Time) {
 // planAround looks around wants where that was never done, once nothing new is asked any more: before, the ledger does not know what
 // lies there.
 func (e *Engine) planAround(r *remote, now time.Time) {
-	if r.look != nil || len(r.bare) == 0 || len(r.todo) > 0 || r.fetching() || now.Before(e.settledAt(r)) {
+	if r.look != nil || len(r.bare) == 0 || len(r.todo) > 0 || len(r.unread) > 0 || r.fetching() || now.Before(e.settledAt(r)) {
 		return // roots that the own relay was taught make more to ask when they come back
 	}
 	wants := slices.DeleteFunc(r.bare, func(w *want) bool { return r.wants[w.repo.ref] != w || !w.listed || w.around })

@@ -157,10 +157,10 @@ func (e *Engine) fullAfter(last time.Time) time.Time {
 	return at
 }
 
-// busy reports whether anything is asked or still to be asked; failed batches that wait for their retry, and rotations, do
+// busy reports whether anything is asked or still to be asked, be it after a survey; failed batches that wait for their retry, and rotations, do
 // not count.
 func (r *remote) busy() bool {
-	return r.asking() > 0 || len(r.todo) > 0 || len(r.bare) > 0 || !r.announcementsAsked || slices.ContainsFunc([]*pass{r.pass, r.daily, r.look}, func(p *pass) bool { return p != nil && !p.issued })
+	return r.asking() > 0 || len(r.todo) > 0 || len(r.unread) > 0 || len(r.bare) > 0 || !r.announcementsAsked || slices.ContainsFunc([]*pass{r.pass, r.daily, r.look}, func(p *pass) bool { return p != nil && !p.issued })
 }
 
 // fetching reports whether something is asked that was never asked before.

@@ -49,6 +49,7 @@ type remote struct {
 	wants       map[event.Ref]*want
 	identifiers map[filters.Value]int32 // of wants, counted
 	todo        []*want                 // with something missing; may hold wants that are gone
+	unread      map[*want]bool          // with something missing, of repos that are not surveyed
 	bare        []*want                 // that were never looked around; may hold wants that are gone, or were
 	ancestors   []event.ID              // to be asked at once
 	heat        rotation                // of what was active in the last day
@@ -163,7 +164,7 @@ func (e *Engine) remote(u relayurl.URL) *remote {
 func (e *Engine) newRemote(u relayurl.URL, o Origin) *remote {
 	r := &remote{
 		url: u, origin: o, stated: relay.AssumedLimits(), limits: relay.AssumedLimits(),
-		wants: map[event.Ref]*want{}, identifiers: map[filters.Value]int32{},
+		wants: map[event.Ref]*want{}, unread: map[*want]bool{}, identifiers: map[filters.Value]int32{},
 		open: map[*batch]bool{}, taught: map[event.ID]bool{},
 	}
 	e.relays[u] = r

@@ -23,6 +23,9 @@ type repo struct {
 	wants   map[relayurl.URL]*want
 	capped  bool // more roots exist than RootsPerRepo
 
+	surveyed bool // the ledger has what the own relay holds of it; before, remote relays are not asked for its history
+	toSurvey bool // stands in Engine.unsurveyed
+
 	lacks     map[event.ID]time.Time // ancestors that nobody has, by when they were noted
 	lackDay   time.Time
 	lackCount int // noted on that day
@@ -114,8 +117,10 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 		e.tagged[c] = append(e.tagged[c], r)
 		e.names.coords.use(c)
 	}
-	e.saveRepo(r, now)
-	e.askOwn(added)
+	if len(added) > 0 {
+		e.resurvey(r)
+	}
+	e.saveRepo(now)
 
 	var before []*want // that ask for what is added; new ones ask for everything
 	for _, w := range r.sortedWants() {
@@ -233,6 +238,7 @@ func (e *Engine) leave(w *want) {
 	m, r := w.remote, w.repo
 	delete(r.wants, m.url)
 	delete(m.wants, r.ref)
+	delete(m.unread, w)
 	m.tidy()
 	e.deafen(w, r.coords, r.roots)
 	e.persist(SaveCoverage{Relay: m.url, Repo: r.ref}) // should the relay be named again, nothing is confirmed
@@ -302,34 +308,40 @@ func (e *Engine) dropRepo(r *repo) {
 	e.persist(DropRepo{r.ref})
 	for _, other := range e.tagged[r.ref] { // its announcement is a maintainer's of another repo
 		if now, ok := e.index.Repo(other.ref); ok {
-			e.saveRepo(other, now)
+			e.saveRepo(now)
 		}
 	}
 }
 
-// saveRepo stores the announcements that make the repo, those that are new or newer.
-func (e *Engine) saveRepo(r *repo, now nip34.Repo) {
+// saveRepo stores the announcements that make a repo, those that are new or newer.
+func (e *Engine) saveRepo(now nip34.Repo) {
 	for _, c := range now.Coordinates {
-		a, ok := e.index.Newest(c)
-		if !ok {
-			continue
-		}
-		row := SaveRepo{Ref: c, Announcement: a.Event, Full: true}
-		if own := e.repos[c]; own != nil {
-			row.Coordinates = own.coords
-		}
-		key := savedRepo{a.Event.ID, len(row.Coordinates)}
-		if e.saved[c] != key {
-			e.saved[c] = key
-			e.persist(row)
-		}
+		e.saveAnnouncement(c)
+	}
+}
+
+// saveAnnouncement stores what has changed of an announcement and of the repo that it makes by itself.
+func (e *Engine) saveAnnouncement(c event.Ref) {
+	a, ok := e.index.Newest(c)
+	if !ok {
+		return
+	}
+	row := SaveRepo{Ref: c, Announcement: a.Event, Full: true}
+	if own := e.repos[c]; own != nil {
+		row.Coordinates, row.Surveyed = own.coords, own.surveyed
+	}
+	key := savedRepo{a.Event.ID, len(row.Coordinates), row.Surveyed}
+	if e.saved[c] != key {
+		e.saved[c] = key
+		e.persist(row)
 	}
 }
 
 // savedRepo tells one stored version of an announcement from another.
 type savedRepo struct {
-	id     event.ID
-	coords int
+	id       event.ID
+	coords   int
+	surveyed bool
 }
 
 func (e *Engine) untag(c event.Ref, r *repo) {
@@ -341,9 +353,13 @@ func (e *Engine) untag(c event.Ref, r *repo) {
 	}
 }
 
-// queue puts a want with something missing where plan will find it.
+// queue puts a want with something missing where plan will find it, once its repo is surveyed.
 func (e *Engine) queue(w *want) {
-	if !w.queued && w.missing() {
+	switch {
+	case w.queued || !w.missing():
+	case !w.repo.surveyed:
+		w.remote.unread[w] = true
+	default:
 		w.queued = true
 		w.remote.todo = append(w.remote.todo, w)
 	}

@@ -43,6 +43,7 @@ type SaveRepo struct {
 	Announcement *event.Event
 	Full         bool        // served by the own relay; false: accepted, not served yet
 	Coordinates  []event.Ref // of the repo's maintainers in the order learned; empty when the announcement is only a maintainer's
+	Surveyed     bool        // the ledger has what the own relay holds of the repo; rests on those rows
 }
 
 // DropRepo removes an announcement and the roots and coverage of its repo.

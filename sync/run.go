@@ -18,7 +18,9 @@ type Wire interface {
 }
 
 // Own reads from the own relay. Ask never blocks: the engine has at most one unanswered.
-type Own interface{ Ask(refs []event.Ref) }
+type Own interface {
+	Ask(refs []event.Ref, roots []event.ID)
+}
 
 // Runner is the goroutine around an Engine.
 type Runner struct {
@@ -136,7 +138,7 @@ func (r *Runner) do(effects []Effect) {
 		case Forget:
 			r.Forget(x.URL)
 		case AskOwn:
-			r.Own.Ask(x.Refs)
+			r.Own.Ask(x.Refs, x.Roots)
 		case Recall:
 			r.questions = append(r.questions, x)
 		}

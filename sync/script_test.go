@@ -36,6 +36,7 @@ type script struct {
 	hung  []relay.ConnID
 	dials []Dial
 	own   []AskOwn
+	away  bool // the own relay does not answer AskOwn
 	pict  uint64
 
 	ledger   Recalled // the answer to every question
@@ -96,6 +97,9 @@ func (s *script) take() {
 			s.state.apply(x.Rows)
 		case AskOwn:
 			s.own = append(s.own, x)
+			if !s.away {
+				s.e.Facts(selfsub.Facts{Picture: s.pict, Up: true, Answered: true}, s.now)
+			}
 		case Tell:
 			switch c := x.Command.(type) {
 			case relay.SetLive:

@@ -109,7 +109,7 @@ func (e *Engine) view(r *remote, now time.Time) *RelayView {
 		URL: r.url, Name: r.name, Origin: r.origin, Phase: r.phase, Since: r.since,
 		Health: e.cfg.Health.Status(r.health, at), Failures: r.health.Failures,
 		Repos: len(r.wants), Polled: r.notLive(), Wide: r.wide, PollEvery: r.heat.took, Aside: len(r.aside),
-		BatchesPending: len(r.open), BatchesFailed: len(r.waiting), Unasked: len(r.todo),
+		BatchesPending: len(r.open), BatchesFailed: len(r.waiting), Unasked: len(r.todo) + len(r.unread),
 		Stored: r.stored, Cursor: r.cursor, LastFull: r.lastFull, NextFull: r.nextFull,
 		Note: r.lastNote, Changes: slices.Clone(r.changes),
 	}
@@ -152,6 +152,8 @@ func doing(r *remote, waitsForHost bool, now time.Time) string {
 		return "daily catch-up"
 	case r.asking() > 0 || len(r.todo) > 0:
 		return "fetching history"
+	case len(r.unread) > 0:
+		return "waiting until the own relay is read"
 	case len(r.waiting) > 0:
 		return "waiting to retry"
 	case r.phase == Syncing:

@@ -19,6 +19,7 @@ import (
 
 // database is what the ring needs of the store.
 type database interface {
+	Flush(ctx context.Context) error
 	relay.Ledger
 	sync.Store
 	sync.Ledger
@@ -51,7 +52,8 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 		Negentropy: set.cfg.Sync.Negentropy != "off", Known: db.Known,
 	})})
 	r.self = selfsub.New(selfsub.Options{
-		URL: set.own, Window: set.cfg.Sync.BatchWindow, Observe: r.publisher.Observe, Facts: facts, Log: log.Named("selfsub"),
+		URL: set.own, Window: set.cfg.Sync.BatchWindow, Observe: r.publisher.Observe, Facts: facts,
+		Held: r.publisher.Held, Flush: db.Flush, Log: log.Named("selfsub"),
 	})
 	r.selfFleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: set.conn(relay.ConnOptions{
 		Dialer: dialer, Sink: r.self, Reports: r.self.Reports(), Log: log.Named("selfsub"),

@@ -92,11 +92,11 @@ func (l *loader) coordinates(ctx context.Context) error {
 }
 
 func (l *loader) readRepos(ctx context.Context) error {
-	const query = `SELECT repo, served, coordinates, announcement FROM repos ORDER BY repo`
+	const query = `SELECT repo, served, coordinates, announcement, surveyed FROM repos ORDER BY repo`
 	return scan(ctx, l.tx, query, nil, func(read func(...any) error) error {
-		var num, served int64
+		var num, served, surveyed int64
 		var packed, raw []byte
-		if err := read(&num, &served, &packed, &raw); err != nil {
+		if err := read(&num, &served, &packed, &raw, &surveyed); err != nil {
 			return err
 		}
 		r := l.repos[num]
@@ -104,7 +104,7 @@ func (l *loader) readRepos(ctx context.Context) error {
 			return nil // no coordinate, so nothing to name it by
 		}
 		r.found = true
-		save := sync.SaveRepo{Ref: r.ref, Full: served != 0}
+		save := sync.SaveRepo{Ref: r.ref, Full: served != 0, Surveyed: surveyed != 0}
 		refs, err := unpackReferences(packed)
 		if err == nil {
 			save.Announcement, err = event.Parse(raw, stored)

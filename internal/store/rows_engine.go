@@ -16,6 +16,7 @@ const (
 func (p *plan) engineRow(it *item) {
 	switch r := it.row.(type) {
 	case sync.SaveRepo:
+		r.Surveyed = r.Surveyed && !p.loss.hits(it.rests) // else it is surveyed again after a restart
 		p.saveRepo(r)
 	case sync.DropRepo:
 		d := digest(r.Ref)
@@ -86,10 +87,10 @@ func (p *plan) saveRepo(r sync.SaveRepo) {
 			return
 		}
 	}
-	p.do(`INSERT INTO repos (repo, served, coordinates, announcement) VALUES (`+repoNum+`, $2, $3, $4)
+	p.do(`INSERT INTO repos (repo, served, coordinates, announcement, surveyed) VALUES (`+repoNum+`, $2, $3, $4, $5)
 		ON CONFLICT (repo) DO UPDATE SET served = excluded.served, coordinates = excluded.coordinates,
-		announcement = excluded.announcement`,
-		p.coordinate(r.Ref), bit(r.Full), packCoordinates(r.Coordinates), raw)
+		announcement = excluded.announcement, surveyed = excluded.surveyed`,
+		p.coordinate(r.Ref), bit(r.Full), packCoordinates(r.Coordinates), raw, bit(r.Surveyed))
 }
 
 // saveRelay writes the facts of a relay; when its confirms are refused, only those that confirm nothing.

@@ -32,7 +32,7 @@ func sample(t *testing.T) *sync.State {
 	one, two, three := announcement(t, 1, "one"), announcement(t, 2, "two"), announcement(t, 3, "three:with:colons")
 	state := &sync.State{
 		Repos: []sync.SaveRepo{
-			{Ref: one.Coordinate(), Announcement: one, Full: true, Coordinates: []event.Ref{one.Coordinate(), event.RepoRef(key(9), "one")}},
+			{Ref: one.Coordinate(), Announcement: one, Full: true, Surveyed: true, Coordinates: []event.Ref{one.Coordinate(), event.RepoRef(key(9), "one")}},
 			{Ref: two.Coordinate(), Announcement: two},
 			{Ref: three.Coordinate(), Announcement: three, Full: true, Coordinates: []event.Ref{three.Coordinate()}},
 		},

@@ -79,7 +79,12 @@ func testOverflow(t *testing.T, db Database) {
 	require.Greater(t, dropped, taken, "a dropped row has a number, too")
 	dropped = s.Park(parked(note(t, 300), relay.CauseParent))
 
-	s.Apply([]sync.Row{cover(atBeta, 5), sync.DropLack{Repo: repo.Ref, ID: event.ID{1}}}, taken)
+	other := announcement(t, 2, "two")
+	surveyed := []sync.SaveRepo{
+		{Ref: repo.Ref, Announcement: repo.Announcement, Full: true, Surveyed: true},
+		{Ref: other.Coordinate(), Announcement: other, Full: true, Surveyed: true},
+	}
+	s.Apply([]sync.Row{cover(atBeta, 5), sync.DropLack{Repo: repo.Ref, ID: event.ID{1}}, surveyed[0]}, taken)
 	later := sync.SaveRelay{
 		URL: alpha, Cursor: t0.Add(1e9), Announcements: true, LastFull: t0, PassSince: t0, PolledHot: t0, PolledWarm: t0, DisconnectedAt: t0,
 		Health: health.State{Failures: 9}, Learned: relay.Learned{NoLive: t0},
@@ -87,6 +92,7 @@ func testOverflow(t *testing.T, db Database) {
 	s.Apply([]sync.Row{
 		cover(atAlpha, 5), later, sync.DropBatch{Relay: alpha, Number: 1}, sync.SaveBatch{Relay: alpha, Number: 2, Spec: []byte("x")},
 		sync.DropLack{Repo: repo.Ref, ID: event.ID{2}}, sync.SaveLack{Repo: repo.Ref, ID: event.ID{3}, At: t0},
+		surveyed[1],
 	}, dropped)
 	s.Apply([]sync.Row{cover(atAlpha, 6)}, 0) // carries the refused one along
 	s.Apply([]sync.Row{sync.SaveRelay{URL: gamma, Cursor: t0, Health: health.State{Failures: 1}}}, dropped)
@@ -100,6 +106,8 @@ func testOverflow(t *testing.T, db Database) {
 	flush(t, s)
 
 	state := load(t, s)
+	surveyed[1].Surveyed = false
+	require.Equal(t, surveyed, state.Repos, "what it rests on is lost: the repo is surveyed again")
 	require.Equal(t, map[string]uint32{string(alpha): 2, string(beta): 5}, confirmed(state))
 	require.Equal(t, []sync.SaveRelay{
 		{URL: alpha, Cursor: t0, DisconnectedAt: t0, Health: health.State{Failures: 9}, Learned: relay.Learned{NoLive: t0}},

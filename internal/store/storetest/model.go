@@ -157,7 +157,8 @@ func testModel(t *testing.T, db Database) {
 				delete(m.ledger, e.ID)
 			case 7, 8:
 				a := rapid.SampledFrom(repos).Draw(rt, "repo")
-				row := sync.SaveRepo{Ref: a.Coordinate(), Announcement: a, Full: rapid.Bool().Draw(rt, "full"), Coordinates: []event.Ref{a.Coordinate()}}
+				row := sync.SaveRepo{Ref: a.Coordinate(), Announcement: a, Coordinates: []event.Ref{a.Coordinate()}}
+				row.Full, row.Surveyed = rapid.Bool().Draw(rt, "full"), rapid.Bool().Draw(rt, "surveyed")
 				s.Apply([]sync.Row{row}, 0)
 				m.repos[row.Ref] = row
 			case 9:

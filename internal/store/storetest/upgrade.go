@@ -54,6 +54,7 @@ func testUpgrade(t *testing.T, db Database) {
 	require.Equal(t, map[event.ID]relay.Disposition{root.ID: relay.Stored}, known(t, s))
 
 	// What is new can be written to rows from before.
+	want.Repos[0].Surveyed = true
 	want.Roots[0].Active = 5678
 	want.Relays[0].PolledHot, want.Relays[0].PolledWarm = t0, t0.Add(-1e9)
 	want.Relays[0].Learned.NoLive = t0
