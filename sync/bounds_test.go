@@ -1,0 +1,61 @@
+package sync
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/selfsub"
+)
+
+func TestAncestorsGivenUpMakeRoom(t *testing.T) {
+	s := newScript(t)
+	a, b := announce("alice", "tool", t0, nil, one), announce("bob", "other", t0, nil, one)
+	s.picture(anns(a, b))
+	x, y := s.e.repos[a.Ref], s.e.repos[b.Ref]
+	for i := range lacksKept {
+		s.e.lack(x, id(strconv.Itoa(i)), t0.Add(time.Duration(i/lacksPerDay)*time.Second*0).Add(time.Duration(i/lacksPerDay)*24*time.Hour).Add(-200*24*time.Hour))
+	}
+	_ = y
+	t.Log(len(s.e.lacking))
+	for i := len(s.e.lacking); i < lacksKept; i++ {
+		old := id("old" + strconv.Itoa(i))
+		s.e.lacking[old] = []*repo{x}
+		x.lacks[old] = t0.Add(-100 * 24 * time.Hour)
+	}
+	require.True(t, s.e.lack(y, id("new"), t0))
+}
+
+func TestOrphansMakeRoom(t *testing.T) {
+	s := newScript(t)
+	a := announce("alice", "tool", t0, nil, one)
+	s.picture(anns(a))
+	var roots []selfsub.Root
+	for i := range orphansKept {
+		x := root(fmt.Sprint("junk", i))
+		x.Refs.IDs = []event.ID{id(fmt.Sprint("nobody", i))}
+		roots = append(roots, x)
+	}
+	s.facts(selfsub.Facts{Roots: roots, Picture: 1})
+	child := root("child")
+	child.Refs.IDs = []event.ID{id("parent")}
+	s.facts(selfsub.Facts{Roots: []selfsub.Root{child, root("parent", a.Ref)}, Picture: 1})
+	require.Len(t, s.e.repos[a.Ref].roots, 2)
+}
+
+func TestWhatComesAndGoesLeavesNothingAtADeadRelay(t *testing.T) {
+	s := newScript(t)
+	s.picture(anns(announce("bob", "other", t0, nil, one)))
+	for i := range 1000 {
+		at := t0.Add(time.Duration(i) * time.Minute)
+		s.facts(selfsub.Facts{Announcements: anns(announce("alice", "tool", at, nil, one)), Picture: 1})
+		s.facts(selfsub.Facts{Announcements: anns(announcement("elsewhere.example.com", "alice", "tool", at.Add(time.Second), nil)), Picture: 1})
+	}
+	r := s.e.relays[one]
+	require.Less(t, len(r.todo), 500)
+	require.Less(t, len(r.bare), 500)
+}
