@@ -212,6 +212,9 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 	}
 	b.groups = kept
 	r.stored += s.New
+	if b.pass != nil && b.pass.kind != around {
+		e.metrics.gap(r.url, s.New)
+	}
 	e.await(r, s.Learned)
 	if s.Final || s.New > 0 {
 		r.lastSettled = now

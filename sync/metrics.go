@@ -12,7 +12,7 @@ type Metrics struct {
 	lastFull                             *prometheus.GaugeVec
 	tracked, up, dead                    prometheus.Gauge
 	repos, roots, batchesPending         prometheus.Gauge
-	batches                              *prometheus.CounterVec
+	batches, gaps                        *prometheus.CounterVec
 }
 
 // NewMetrics registers the series; with a nil registerer they are kept but not exported.
@@ -38,14 +38,24 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m.batches = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "ngit_sync", Name: "batches_total", Help: "Historic batches ended, by result: ok, partial, failed.",
 	}, []string{"result"})
+	m.gaps = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "ngit_sync", Name: "gap_events_total", Help: "New events that a pass over what was confirmed has found: live had missed them.",
+	}, []string{"relay"})
 	for _, r := range []string{"ok", "partial", "failed"} {
 		m.batches.WithLabelValues(r)
 	}
 	if reg != nil {
 		reg.MustRegister(m.connected, m.status, m.failures, m.filters, m.lastFull, m.tracked, m.up, m.dead,
-			m.repos, m.roots, m.batchesPending, m.batches)
+			m.repos, m.roots, m.batchesPending, m.batches, m.gaps)
 	}
 	return m
+}
+
+// gap counts what a pass has found. A relay has the series from its first gap on.
+func (m *Metrics) gap(u relayurl.URL, events int) {
+	if events > 0 {
+		m.gaps.WithLabelValues(string(u)).Add(float64(events))
+	}
 }
 
 func (m *Metrics) batch(result string) { m.batches.WithLabelValues(result).Inc() }
@@ -79,6 +89,7 @@ func (m *Metrics) forget(u relayurl.URL) {
 	for _, g := range []*prometheus.GaugeVec{m.connected, m.status, m.failures, m.filters, m.lastFull} {
 		g.DeleteLabelValues(string(u))
 	}
+	m.gaps.DeleteLabelValues(string(u))
 }
 
 func (m *Metrics) totals(s *Snapshot) {
