@@ -26,7 +26,7 @@ func TestRestartAtEachPoint(t *testing.T) {
 		crash      bool
 		stride     int
 	}{
-		{"crash at a question", "one.example.com", true, unlessRaced(1, 6)},
+		{"crash at a question", "one.example.com", true, unlessRaced(1, 15)},
 		{"crash at an event", ownHost, true, *restartStride},
 		{"stop at a question", "one.example.com", false, *restartStride},
 		{"stop at an event", ownHost, false, *restartStride},

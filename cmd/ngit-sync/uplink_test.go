@@ -24,6 +24,9 @@ func TestOurUplinkIsBroken(t *testing.T) {
 		"no answer":      unanswered,
 		"no name server": unresolved,
 	} {
+		if raced && name != "no route" {
+			continue // the cause is all that differs
+		}
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const relays = 4
