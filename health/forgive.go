@@ -14,7 +14,7 @@ func (p Policy) Wait(s State, since, now time.Time, f *Failure) State {
 		return p.Down(s, now, f) // counts nothing either
 	}
 	if p.stable(s, now) {
-		s = State{}
+		s = s.forgiven()
 	}
 	s.UpSince = time.Time{}
 	s.ask(now, p.retryAfter(f))

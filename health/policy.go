@@ -16,6 +16,9 @@ type Policy struct {
 	HoldOff           time.Duration // step for faults that do not pass by waiting a little: DNS, TLS, protocol
 	HoldOffAfter      int           // such faults in a row before the hold-off
 	HoldOffSpan       time.Duration // and they must span at least this long
+	OffencesMost      int           // within OffencesSpan, before a relay is dropped
+	OffencesSpan      time.Duration
+	DropFor           time.Duration
 }
 
 // DefaultPolicy is what DESIGN §8 states.
@@ -26,6 +29,7 @@ func DefaultPolicy() Policy {
 		RateLimitCooldown: 65 * time.Second, MaxCooldown: 30 * time.Minute,
 		MaxRetryAfter: 24 * time.Hour, CrowdedWait: 10 * time.Minute,
 		HoldOff: 12 * time.Hour, HoldOffAfter: 3, HoldOffSpan: time.Hour,
+		OffencesMost: 100, OffencesSpan: time.Hour, DropFor: 12 * time.Hour,
 	}
 }
 
@@ -40,7 +44,8 @@ func (p Policy) Up(s State, now time.Time) State {
 // failure is an end that we chose.
 func (p Policy) Down(s State, now time.Time, f *Failure) State {
 	if p.stable(s, now) {
-		s = State{UpSince: s.UpSince}
+		s = s.forgiven()
+		s.NotBefore = s.notBefore(time.Time{})
 	}
 	wasUp := !s.UpSince.IsZero()
 	s.UpSince = time.Time{}
@@ -92,7 +97,7 @@ func (p Policy) retryAfter(f *Failure) time.Duration {
 // Settle forgets earlier failures once a connection has been stable for long enough.
 func (p Policy) Settle(s State, now time.Time) State {
 	if p.stable(s, now) {
-		return State{UpSince: s.UpSince, CooldownUntil: s.CooldownUntil}
+		return s.forgiven()
 	}
 	return s
 }

@@ -16,6 +16,9 @@ type State struct {
 	Cooldowns     int       `json:"cooldowns,omitempty"` // rate-limit signals in a row
 	CooldownUntil time.Time `json:"cooldown_until,omitzero"`
 	AskedUntil    time.Time `json:"asked_until,omitzero"` // the relay's own Retry-After beside a failure
+	Offences      int       `json:"offences,omitempty"`   // since OffencesFrom
+	OffencesFrom  time.Time `json:"offences_from,omitzero"`
+	DroppedUntil  time.Time `json:"dropped_until,omitzero"` // for its offences
 }
 
 const maxReason = 200 // bytes
@@ -44,7 +47,7 @@ func (s *State) ask(now time.Time, after time.Duration) {
 
 // notBefore is the moment given, or the later one that the relay asked us to wait for.
 func (s *State) notBefore(at time.Time) time.Time {
-	return later(at, later(s.CooldownUntil, s.AskedUntil))
+	return later(at, later(s.DroppedUntil, later(s.CooldownUntil, s.AskedUntil)))
 }
 
 // Status is the health of a relay as exported by the gauge ngit_sync_relay_status (DESIGN §8).

@@ -192,6 +192,8 @@ func (e *Engine) heard(r *remote, rep relay.Report, now time.Time) {
 		e.evidence(r, rep, now)
 	case relay.Foreign:
 		e.foreign(r, now)
+	case relay.Offended:
+		e.offended(r, rep, now)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/relay"
 )
 
 // judgeEvery is how often an outage is looked at while dials fail: it ends, or begins, by time alone too.
@@ -50,4 +51,20 @@ func (e *Engine) fail(r *remote, f *health.Failure, now time.Time) {
 		r.health = e.cfg.Health.Down(r.health, now, f)
 	}
 	r.unsafe = true
+}
+
+// offended counts what no honest relay sends, and drops a relay that goes too far. What the operator named stays: he hears of it.
+func (e *Engine) offended(r *remote, o relay.Offended, now time.Time) {
+	state, drop := e.cfg.Health.Offend(r.health, now, o.Kind)
+	switch {
+	case !drop:
+		r.health, r.unsafe = state, true
+	case r.operator():
+		r.health.Offences, r.health.OffencesFrom = 0, time.Time{}
+		e.log.Warn("relay offends", zap.String("relay", string(r.url)), zap.String("reason", state.Reason))
+	default:
+		r.health, r.unsafe = state, true
+		e.log.Warn("relay is dropped for its offences", zap.String("relay", string(r.url)), zap.String("reason", state.Reason))
+		e.emit(Hangup{r.conn})
+	}
 }

@@ -138,6 +138,8 @@ func doing(r *remote, waitsForHost bool, now time.Time) string {
 		return "waiting for a free dial"
 	case r.phase == Disconnected && waitsForHost:
 		return "waiting: two connections to this host are open"
+	case r.phase == Disconnected && now.Before(r.health.DroppedUntil):
+		return "dropped for its offences"
 	case r.phase == Disconnected && now.Before(r.health.NotBefore):
 		return "waiting for the next dial"
 	case r.phase == Disconnected:
