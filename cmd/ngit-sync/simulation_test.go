@@ -48,7 +48,7 @@ var busyHour = simPlan{
 var longDays = simPlan{
 	relays:  3,
 	repos:   6,
-	steps:   30,
+	steps:   unlessRaced(30, 10),
 	pause:   func(rng *rand.Rand) time.Duration { return time.Duration(rng.Int64N(int64(2 * time.Hour))) },
 	hidden:  true,
 	around:  true,
