@@ -79,7 +79,7 @@ func (p Policy) Down(s State, now time.Time, f *Failure) State {
 // Limited records that the relay asked for less. It is not a failure of the relay.
 func (p Policy) Limited(s State, now time.Time, f *Failure) State {
 	s.record(now, f)
-	cool := doubled(p.RateLimitCooldown, s.Cooldowns, p.MaxCooldown)
+	cool := Doubled(p.RateLimitCooldown, s.Cooldowns, p.MaxCooldown)
 	s.Cooldowns++
 	s.Persistent = 0 // it was reached
 	s.CooldownUntil = later(s.CooldownUntil, now.Add(max(cool, p.retryAfter(f))))
@@ -121,15 +121,15 @@ func (p Policy) wait(s State, now time.Time) time.Duration {
 	if s.Persistent >= p.HoldOffAfter && now.Sub(s.FailingSince) >= p.HoldOffSpan {
 		return p.HoldOff
 	}
-	return doubled(p.BaseBackoff, s.Failures-1, p.MaxBackoff)
+	return Doubled(p.BaseBackoff, s.Failures-1, p.MaxBackoff)
 }
 
 func (p Policy) dead(s State, now time.Time) bool {
 	return !s.FailingSince.IsZero() && now.Sub(s.FailingSince) >= p.DeadAfter
 }
 
-// doubled is base * 2^n, at most limit.
-func doubled(base time.Duration, n int, limit time.Duration) time.Duration {
+// Doubled is base * 2^n, at most limit.
+func Doubled(base time.Duration, n int, limit time.Duration) time.Duration {
 	d := base
 	for ; n > 0 && d < limit; n-- {
 		d *= 2

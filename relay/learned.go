@@ -1,6 +1,9 @@
 package relay
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Learned is what refusals have taught of a relay, beyond its document. Each entry holds until its time; then the relay is
 // tried again as if nothing had been said (DESIGN §5).
@@ -46,4 +49,57 @@ func (k Learned) Apply(l Limits, now time.Time) Limits {
 	l.StateKinds = l.StateKinds || now.Before(k.StateKinds)
 	l.NoNegentropy = l.NoNegentropy || now.Before(k.NoNegentropy)
 	return l
+}
+
+func (k *Learned) caps() []*Cap {
+	return []*Cap{&k.Subscriptions, &k.FiltersPerREQ, &k.MessageBytes, &k.REQsPerMinute}
+}
+
+func (k *Learned) refusals() []*time.Time {
+	return []*time.Time{&k.StateKinds, &k.NoLive, &k.NoWide, &k.NoNegentropy}
+}
+
+// Expires is when the first entry expires, zero when there is none.
+func (k *Learned) Expires() time.Time {
+	var first time.Time
+	add := func(at time.Time) {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	for _, c := range k.caps() {
+		add(c.Until)
+	}
+	for _, until := range k.refusals() {
+		add(*until)
+	}
+	for _, a := range k.Aside {
+		add(a.Until)
+	}
+	return first
+}
+
+// Forget drops what has expired, and gives the values that are no longer set aside.
+func (k *Learned) Forget(now time.Time) (back []SetAside) {
+	for _, c := range k.caps() {
+		if !now.Before(c.Until) {
+			*c = Cap{}
+		}
+	}
+	for _, until := range k.refusals() {
+		if !now.Before(*until) {
+			*until = time.Time{}
+		}
+	}
+	if k.NoNegentropy.IsZero() {
+		k.NoNegentropyWhy = ""
+	}
+	k.Aside = slices.DeleteFunc(k.Aside, func(a SetAside) bool {
+		over := !now.Before(a.Until)
+		if over {
+			back = append(back, a)
+		}
+		return over
+	})
+	return back
 }

@@ -2,8 +2,8 @@ package relay
 
 import (
 	"fmt"
-	"time"
 
+	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 )
@@ -132,11 +132,11 @@ func (c *core) notNow(w *work, reason string) {
 func (c *core) retry(w *work, reason string) {
 	w.tries++
 	if w.tries < maxTries {
-		w.due = c.now.Add(doubled(retryBase, w.tries-1, retryMax))
+		w.due = c.now.Add(health.Doubled(retryBase, w.tries-1, retryMax))
 		c.delay(w)
 		return
 	}
-	due := c.now.Add(doubled(parkedBase, w.tries-maxTries, parkedMax))
+	due := c.now.Add(health.Doubled(parkedBase, w.tries-maxTries, parkedMax))
 	c.park(w, Waiting{Cause: CauseRetry, Due: due, Reason: reason})
 }
 
@@ -147,17 +147,8 @@ func (c *core) doubt(w *work, reason string) {
 		c.conclude(w, Rejected, reason)
 		return
 	}
-	w.due = c.now.Add(doubled(retryBase, w.doubts-1, retryMax))
+	w.due = c.now.Add(health.Doubled(retryBase, w.doubts-1, retryMax))
 	c.delay(w)
-}
-
-// doubled is base * 2^n, at most limit.
-func doubled(base time.Duration, n int, limit time.Duration) time.Duration {
-	d := base
-	for ; n > 0 && d < limit; n-- {
-		d *= 2
-	}
-	return min(d, limit)
 }
 
 // accepted makes known that the own relay has an event: to scope, and to what waited for it.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/relay"
 )
 
@@ -278,7 +279,7 @@ func (e *Engine) failed(b *batch, result, why string, now time.Time) {
 		return
 	}
 	b.err = why
-	b.retryAt = now.Add(backoff(e.cfg.RetryBase, b.attempt, e.cfg.RetryMax))
+	b.retryAt = now.Add(health.Doubled(e.cfg.RetryBase, b.attempt, e.cfg.RetryMax))
 	b.attempt++
 	r.waiting = append(r.waiting, b)
 	if b.kept() {
@@ -301,14 +302,6 @@ func (e *Engine) again(b *batch) {
 		e.persist(b.row())
 	}
 	e.touch(r)
-}
-
-func backoff(base time.Duration, n int, limit time.Duration) time.Duration {
-	d := base
-	for ; n > 0 && d < limit; n-- {
-		d *= 2
-	}
-	return min(d, limit)
 }
 
 // suspend keeps the unfinished batches of a connection that ended: they go on where they settled, and look again at

@@ -9,7 +9,6 @@ import (
 
 	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/health"
-	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/relay"
 )
 
@@ -73,11 +72,11 @@ func (e *Engine) foreign(r *remote, now time.Time) {
 // relearn applies what is learned of a connected relay, after it changed or expired.
 func (e *Engine) relearn(r *remote, now time.Time) {
 	before := r.limits
-	e.learn(r, now)
+	back := e.learn(r, now) // to be live again
 	if r.limits != before {
 		e.emit(Tell{r.conn, relay.SetLimits{Limits: r.limits}})
 	}
-	if r.liveBudget(e.cfg.TagsPerFilter, now) != r.laidFor {
+	if back || r.liveBudget(e.cfg.TagsPerFilter, now) != r.laidFor {
 		e.relay(r, now)
 		return
 	}
@@ -95,16 +94,13 @@ func (r *remote) mode(now time.Time) (mode, why string) {
 	return "paged", "NIP-77 was not needed yet"
 }
 
-// learn computes the limits that hold now.
-func (e *Engine) learn(r *remote, now time.Time) {
-	r.limits = r.learned.Apply(r.stated, now)
-	r.learned.Aside = slices.DeleteFunc(r.learned.Aside, func(a relay.SetAside) bool {
-		if now.Before(a.Until) {
-			return false
-		}
+// learn forgets what has expired, and computes what holds now. It reports whether values are no longer set aside.
+func (e *Engine) learn(r *remote, now time.Time) (back bool) {
+	for _, a := range r.learned.Forget(now) {
 		e.askAgain(r, a.Value)
-		return true
-	})
+		back, r.unsafe = true, true
+	}
+	r.limits = r.learned.Apply(r.stated, now)
 	r.aside = nil
 	for _, a := range r.learned.Aside {
 		if a.Tag == "kinds" {
@@ -115,6 +111,7 @@ func (e *Engine) learn(r *remote, now time.Time) {
 		}
 		r.aside[a.Value] = true
 	}
+	return back
 }
 
 // askAgain takes back that a value was asked: it was left out of whatever asked for it.
@@ -128,26 +125,28 @@ func (e *Engine) askAgain(r *remote, value string) {
 			e.queue(w)
 		}
 	}
-	if ref, err := event.ParseRef(value); err == nil {
-		for _, x := range e.tagged[ref] {
-			if w := r.wants[x.ref]; w != nil && w.listed {
-				again(&w.coords, w, slices.Index(x.coords, ref))
+	for f, v := range e.names.all(value) {
+		switch f {
+		case filters.Repos:
+			ref := e.names.coords.names[v]
+			for _, x := range e.tagged[ref] {
+				if w := r.wants[x.ref]; w != nil && w.listed {
+					again(&w.coords, w, slices.Index(x.coords, ref))
+				}
 			}
-		}
-	}
-	if id, err := event.ParseID(value); err == nil {
-		for _, x := range e.homes(id) {
-			if w := r.wants[x.ref]; w != nil && w.listed {
-				again(&w.roots, w, slices.Index(x.roots, e.names.roots.of[id]))
+		case filters.Roots:
+			for _, x := range e.homesOf(v) {
+				if w := r.wants[x.ref]; w != nil && w.listed {
+					again(&w.roots, w, slices.Index(x.roots, v))
+				}
 			}
-		}
-	}
-	if _, ok := e.names.identifiers.of[value]; ok {
-		for _, w := range r.sortedWants() {
-			if w.repo.ref.D == value {
-				w.states, w.statesAsked = false, false
-				e.persist(w.row())
-				e.queue(w)
+		case filters.States:
+			for _, w := range r.sortedWants() {
+				if w.repo.ref.D == value {
+					w.states, w.statesAsked = false, false
+					e.persist(w.row())
+					e.queue(w)
+				}
 			}
 		}
 	}
@@ -167,56 +166,16 @@ func taken[V fmt.Stringer](r *remote, values []V) []V {
 // setAside takes the values that the relay refuses out of the live set.
 func (e *Engine) setAside(r *remote) {
 	for value := range r.aside {
-		if ref, err := event.ParseRef(value); err == nil {
-			if v, ok := e.names.coords.of[ref]; ok {
-				r.live.Remove(filters.Repos, v)
-			}
-		}
-		if id, err := event.ParseID(value); err == nil {
-			if v, ok := e.names.roots.of[id]; ok {
-				r.live.Remove(filters.Roots, v)
-			}
-		}
-		if v, ok := e.names.identifiers.of[value]; ok {
-			r.live.Remove(filters.States, v)
+		for f, v := range e.names.all(value) {
+			r.live.Remove(f, v)
 		}
 	}
 }
 
-// expires is when the first thing that was learned is doubted again, zero when nothing was.
-func (r *remote) expires() time.Time {
-	k := &r.learned
-	at := earliest(k.Subscriptions.Until, k.FiltersPerREQ.Until, k.MessageBytes.Until, k.REQsPerMinute.Until, k.StateKinds, k.NoLive, k.NoWide, k.NoNegentropy)
-	for _, a := range k.Aside {
-		at = earliest(at, a.Until)
-	}
-	return at
-}
-
-// planLearned forgets what has expired: the relay is tried again as if nothing had been said.
+// planLearned tries the relay again, where something that was learned has expired, as if it had not been said.
 func (e *Engine) planLearned(r *remote, now time.Time) {
-	at := r.expires()
-	if at.IsZero() || now.Before(at) {
-		return
-	}
-	k := &r.learned
-	for _, c := range []*relay.Cap{&k.Subscriptions, &k.FiltersPerREQ, &k.MessageBytes, &k.REQsPerMinute} {
-		if !now.Before(c.Until) {
-			*c = relay.Cap{}
-		}
-	}
-	for _, until := range []*time.Time{&k.StateKinds, &k.NoLive, &k.NoWide} {
-		if !now.Before(*until) {
-			*until = time.Time{}
-		}
-	}
-	if !now.Before(k.NoNegentropy) {
-		k.NoNegentropy, k.NoNegentropyWhy = time.Time{}, ""
-	}
-	aside := len(k.Aside)
-	r.unsafe = true
-	e.relearn(r, now)
-	if len(k.Aside) < aside {
-		e.relay(r, now) // what was set aside is live again
+	if at := r.learned.Expires(); !at.IsZero() && !now.Before(at) {
+		r.unsafe = true
+		e.relearn(r, now)
 	}
 }

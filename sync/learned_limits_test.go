@@ -93,7 +93,7 @@ func TestEvidenceShrinksLimitsForADay(t *testing.T) {
 			s.idle(time.Second)
 			require.Equal(t, []relay.Limits{relay.AssumedLimits()}, *limits, "a day later it is tried again")
 			require.Greater(t, len(s.live[s.conn(one)]), sets)
-			require.Zero(t, s.e.relays[one].expires())
+			require.Zero(t, s.e.relays[one].learned.Expires())
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/relay"
 )
 
@@ -255,7 +256,7 @@ func (e *Engine) closed(r *remote, c relay.Closed, now time.Time) {
 	}
 	r.closedSubs = append(r.closedSubs, c.Sub)
 	if r.reopenAt.IsZero() {
-		r.reopenAt = now.Add(backoff(e.cfg.RetryBase, r.reopened, e.cfg.RetryMax))
+		r.reopenAt = now.Add(health.Doubled(e.cfg.RetryBase, r.reopened, e.cfg.RetryMax))
 	}
 	if since := e.gapSince(r); !since.Equal(r.passSince) {
 		r.passSince, r.unsafe = since, true

@@ -1,6 +1,8 @@
 package sync
 
 import (
+	"iter"
+
 	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
@@ -23,6 +25,25 @@ func (n *names) text(f filters.Family, v filters.Value) string {
 		return n.roots.names[v].String()
 	}
 	return ""
+}
+
+// all gives the numbers that a text has, by family.
+func (n *names) all(text string) iter.Seq2[filters.Family, filters.Value] {
+	return func(yield func(filters.Family, filters.Value) bool) {
+		if ref, err := event.ParseRef(text); err == nil {
+			if v, ok := n.coords.of[ref]; ok && !yield(filters.Repos, v) {
+				return
+			}
+		}
+		if v, ok := n.identifiers.of[text]; ok && !yield(filters.States, v) {
+			return
+		}
+		if id, err := event.ParseID(text); err == nil {
+			if v, ok := n.roots.of[id]; ok {
+				yield(filters.Roots, v)
+			}
+		}
+	}
 }
 
 // numbers hands out a number for each name in use. The number of a name that nobody uses any more goes to the next one.

@@ -230,7 +230,7 @@ func (e *Engine) nextWake(r *remote, now time.Time) time.Time {
 	}
 	if r.phase.Open() {
 		next(r.nextFull, r.reopenAt, e.cfg.Health.StableAt(r.health), r.health.CooldownUntil)
-		next(e.turnEnds(r), r.expires(), r.heat.due, r.warmth.due)
+		next(e.turnEnds(r), r.learned.Expires(), r.heat.due, r.warmth.due)
 		for _, p := range r.passes() {
 			next(p.notBefore)
 		}
