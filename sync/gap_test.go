@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
-	"github.com/ngit-sync/ngit-sync/relay"
+	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 // What a first sync brings is no gap; what a pass over confirmed wants brings newly is one.
@@ -17,30 +17,17 @@ func TestWhatACatchUpFindsIsCounted(t *testing.T) {
 	s.picture(anns(a))
 	gaps := s.e.metrics.gaps.WithLabelValues(string(one))
 	s.up(one)
-	settle := func(found int) {
-		for range 100 {
-			open := s.pending(one)
-			if len(open) == 0 {
-				return
-			}
-			b := open[0]
-			ends := make([]relay.FilterEnd, len(b.Filters))
-			for i := range ends {
-				ends[i].Done = true
-			}
-			q := s.asked[b.ID]
-			delete(s.asked, b.ID)
-			s.report(relay.Settled{ID: q.conn, Batch: b.ID, At: s.now, Final: true, Filters: ends, New: found})
-			found = 0
-		}
+	settle := func(found ...event.ID) {
+		s.settle(s.pending(one)[0], found...)
+		s.settleAll(one)
 	}
-	settle(7)
+	settle(id("a"), id("b"))
 	s.elapse(time.Minute)
 	require.Zero(t, testutil.ToFloat64(gaps))
 	s.mark(one)
 	s.down(one)
 	s.elapse(time.Minute)
 	s.up(one)
-	settle(3)
+	settle(id("c"), id("d"), id("e"))
 	require.InDelta(t, 3, testutil.ToFloat64(gaps), 0)
 }

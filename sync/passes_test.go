@@ -15,11 +15,12 @@ import (
 	"github.com/ngit-sync/ngit-sync/selfsub"
 )
 
-func TestTheDailyPassEndsWhereSubscriptionsAreEndedEveryHalfHour(t *testing.T) {
+// thousands is a relay with so many repos of a thousand roots, all live and settled.
+func thousands(t *testing.T, repos int) (*script, []*nip34.Announcement) {
 	s := newScript(t)
 	var as []*nip34.Announcement
 	var roots []selfsub.Root
-	for i := range 4 {
+	for i := range repos {
 		a := announce("alice", "tool"+strconv.Itoa(i), t0, nil, one)
 		as = append(as, a)
 		for j := range 1000 {
@@ -31,6 +32,11 @@ func TestTheDailyPassEndsWhereSubscriptionsAreEndedEveryHalfHour(t *testing.T) {
 	l.Subscriptions = 200
 	s.report(relay.Up{ID: s.conn(one), At: s.now, Limits: l})
 	s.settleAll(one)
+	return s, as
+}
+
+func TestTheDailyPassEndsWhereSubscriptionsAreEndedEveryHalfHour(t *testing.T) {
+	s, _ := thousands(t, 4)
 	s.elapse(7 * time.Second)
 	require.Equal(t, Connected, s.phase(one))
 	asked, closed := map[relay.BatchID]time.Time{}, s.now
@@ -57,21 +63,7 @@ func TestTheDailyPassEndsWhereSubscriptionsAreEndedEveryHalfHour(t *testing.T) {
 }
 
 func TestNewWantsDoNotWaitForTheDailyPass(t *testing.T) {
-	s := newScript(t)
-	var as []*nip34.Announcement
-	var roots []selfsub.Root
-	for i := range 10 {
-		a := announce("alice", "tool"+strconv.Itoa(i), t0, nil, one)
-		as = append(as, a)
-		for j := range 1000 {
-			roots = append(roots, root(fmt.Sprint(i, "/", j), a.Ref))
-		}
-	}
-	s.picture(as, roots...)
-	l := relay.AssumedLimits()
-	l.Subscriptions = 200
-	s.report(relay.Up{ID: s.conn(one), At: s.now, Limits: l})
-	s.settleAll(one)
+	s, as := thousands(t, 10)
 	for s.phase(one) == Connected {
 		s.elapse(time.Minute)
 		if s.phase(one) == Connected {

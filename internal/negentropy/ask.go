@@ -14,6 +14,8 @@ const (
 	// small as possible, until their fingerprints (some 22 bytes up) weigh as much as the ids that they save (32
 	// bytes each, down). With one id in a hundred missing, six items to a part take the fewest rounds and bytes.
 	partItems = 6
+	// parts is how many fingerprints the protocol's authors divide a range into.
+	parts = 16
 	// maxParts is into how many such parts a range is divided at once. One that would take more has 16 parts, like
 	// anybody's: most of them may be equal.
 	maxParts = 64

@@ -1,11 +1,7 @@
 package negentropy
 
-const (
-	// parts is how many fingerprints the protocol's authors divide a range into.
-	parts = 16
-	// fewItems are sent as a list; from here on, a range is divided.
-	fewItems = 2 * parts
-)
+// fewItems are sent as a list; from here on, a range is divided.
+const fewItems = 2 * parts
 
 // Answer is the answering side: it compares one message with the set and answers it, in at most frame bytes (0 for no
 // limit, at least MinFrame). It keeps nothing between messages. Its errors wrap ErrMalformed; another version of the
