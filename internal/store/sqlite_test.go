@@ -50,6 +50,9 @@ func TestSQLiteTableThatIsDamaged(t *testing.T) {
 		db := outside(t, "sqlite", path)
 		page := countOn(db)(t, `SELECT rootpage FROM sqlite_master WHERE name = '`+table+`'`)
 		size := countOn(db)(t, `PRAGMA page_size`)
+		_, err = db.ExecContext(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)") // else the log may still have the page
+		require.NoError(t, err)
+		require.NoError(t, db.Close())
 		file, err := os.OpenFile(path, os.O_RDWR, 0)
 		require.NoError(t, err)
 		_, err = file.WriteAt(bytes.Repeat([]byte{0xa5}, int(size)), (page-1)*size)
