@@ -82,17 +82,17 @@ var sayings = []saying{
 
 // prefixes of NIP-01, and those that relays have added.
 var prefixes = map[string]class{
-	"duplicate":     classDuplicate,
-	"replaced":      classSuperseded,
-	"deleted":       classDeleted,
-	"rate-limited":  classLimited,
-	"auth-required": classAuth,
-	"restricted":    classOwnLimit,
-	"pow":           classOwnLimit,
-	"error":         classTransient,
-	"invalid":       classPermanent,
-	"blocked":       classPermanent,
-	"mute":          classPermanent,
+	"duplicate":    classDuplicate,
+	"replaced":     classSuperseded,
+	"deleted":      classDeleted,
+	"rate-limited": classLimited,
+	authRequired:   classAuth,
+	"restricted":   classOwnLimit,
+	"pow":          classOwnLimit,
+	"error":        classTransient,
+	"invalid":      classPermanent,
+	"blocked":      classPermanent,
+	"mute":         classPermanent,
 }
 
 // classify reads an OK of the own relay: the boolean first, then known texts, then the prefix.

@@ -29,6 +29,7 @@ type ConnOptions struct {
 	RatePause     time.Duration // of historic work after a rate signal, 65 s
 	REQsPerMinute int           // 1200; halved on every rate signal down to 6
 	LivePerSecond int           // live events of a Stranger that are read, each 4 KiB counting as one, 500; a burst of ten times as many
+	Login         *Login        // answers challenges, nil: they are not answered
 	Negentropy    bool          // history is reconciled where the relay speaks NIP-77
 	Known         KnownIDs      // our side of it; nil: everything is paged
 	NegIDs        int           // that one lists before they are fetched, 250,000; it goes on in halves then
@@ -75,6 +76,9 @@ type Conn struct {
 	history history
 	neg     negotiation
 	left    map[string]leftover // subscriptions that were closed a short while ago
+
+	login   loginState
+	loginBy time.Time // nothing is asked before, unless the login comes sooner
 	bucket  bucket
 	pause   time.Time // no historic REQ before
 	flow    flow
@@ -106,6 +110,7 @@ func NewConn(o ConnOptions) *Conn {
 		history:  newHistory(),
 		neg:      newNegotiation(),
 		left:     map[string]leftover{},
+		login:    loginState{login: o.Login},
 		offended: map[string]time.Time{},
 	}
 }

@@ -40,14 +40,16 @@ func (c *Conn) frame(f Frame) {
 	case FrameNotice:
 		c.notice(f)
 	case FrameAuth:
-		c.log.Debug("relay asks for a login, which remote relays do not get")
+		c.challenged(f)
 	case FrameNegMsg:
 		c.negMsg(f)
 	case FrameNegErr:
 		if s := c.neg.session; s != nil && s.sub == f.Sub {
 			c.negRefused(readNegErr(f.Text, f.Count), fallbackError, f.Text, f.Count, f.At)
 		}
-	case FrameOK, FrameCount: // answers to what is not asked here
+	case FrameOK:
+		c.judged(f)
+	case FrameCount: // an answer to what is not asked here
 	case Broken:
 		c.unreadable(f)
 	}

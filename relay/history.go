@@ -57,6 +57,10 @@ func (c *Conn) ask(b Batch, now time.Time) {
 
 // pump opens what waits, as far as subscriptions, pace and credit allow.
 func (c *Conn) pump(now time.Time) {
+	if now.Before(c.loginBy) {
+		c.wakeBy(c.loginBy)
+		return
+	}
 	c.openLive(now)
 	h := &c.history
 	for c.used() < c.limits.Subscriptions {

@@ -8,7 +8,10 @@ import (
 	"go.uber.org/zap"
 )
 
-const rateLimited = "rate-limited"
+const (
+	rateLimited  = "rate-limited"
+	authRequired = "auth-required"
+)
 
 // prefixOf is the machine-readable prefix of a reason (NIP-01), in lower case, empty when there is none. strfry hides it
 // behind "ERROR: ".
@@ -47,6 +50,11 @@ func (c *Conn) closed(f Frame) {
 		if tooMany && c.noRoom(p, f) {
 			return
 		}
+		if prefix == authRequired && c.wantsLogin(p.sent, f.At) {
+			c.closePage(p, false, f.At)
+			c.fetchAgain(p)
+			return
+		}
 		if tooMany || !c.refused(p, f.Text, f.At) {
 			c.failPage(p, "closed: "+f.Text, false, f.At)
 		}
@@ -55,6 +63,8 @@ func (c *Conn) closed(f Frame) {
 	s := c.live.subs[f.Sub]
 	switch {
 	case s == nil || (s.state != liveSent && s.state != liveOpen):
+	case prefix == authRequired && c.wantsLogin(s.asked, f.At):
+		c.live.wait(s)
 	case tooMany:
 		c.refusedLive(s, f)
 		c.shrinkTo(s.among-1, f)
@@ -78,7 +88,7 @@ func (c *Conn) refusedLive(s *liveSub, f Frame) {
 // refusesFilters reports prefixes that may stand before a complaint about filters. Most relays put none.
 func refusesFilters(prefix string) bool {
 	switch prefix {
-	case rateLimited, "auth-required", "restricted", "blocked":
+	case rateLimited, authRequired, "restricted", "blocked":
 		return false
 	}
 	return true

@@ -27,12 +27,13 @@ type link struct {
 	checkAt  time.Time // flights are looked through, zero when there are none
 	suspects []*work   // to be sent one at a time, in this order
 
-	pace     pace
-	halted   string // why the own relay takes nothing from us, empty when it does
-	haltedAt uint64 // sendings by then
-	probeAt  time.Time
-	probes   int
-	last     class // of the last answer
+	pace      pace
+	halted    string // why the own relay takes nothing from us, empty when it does
+	haltedAt  uint64 // sendings by then
+	welcomeAt uint64 // sendings by the last login
+	probeAt   time.Time
+	probes    int
+	last      class // of the last answer
 }
 
 func newLink(perSecond float64) link {

@@ -25,6 +25,7 @@ type own struct {
 	deaf  bool    // its frames have ended, it follows
 	wait  time.Duration
 	state OwnState
+	login loginState
 }
 
 // start dials for the first time.
@@ -74,6 +75,7 @@ func (o *own) dialled(ctx context.Context, now time.Time, sock *Socket, maxMessa
 		return
 	}
 	o.sock, o.deaf = sock, false
+	o.login = loginState{login: l.p.o.Login}
 	o.state = OwnState{Up: true, Since: now}
 	l.p.o.Metrics.ownUp(true)
 	l.p.o.Log.Info("own relay connected", zap.Int("max_message", maxMessage))
@@ -124,10 +126,42 @@ func (o *own) frame(f Frame, ok bool) {
 			o.loop.p.o.Log.Debug("own relay answers without an id", zap.String("text", f.Text))
 			return
 		}
+		if o.judged(id, f) {
+			return
+		}
 		o.loop.core.answered(time.Now(), id, f.OK, f.Text)
+	case FrameAuth:
+		msg, err := o.login.challenged(f.Text, f.At)
+		o.sayLogin(msg, err)
 	case FrameNotice:
 		o.loop.p.o.Log.Info("own relay says", zap.String("notice", f.Text))
 	default: // nothing else was asked for
+	}
+}
+
+// judged takes an OK, and reports whether it was the answer to a login.
+func (o *own) judged(id event.ID, f Frame) bool {
+	ours, msg, err := o.login.judged(id, f.OK, f.Text, f.At)
+	if !ours {
+		return false
+	}
+	o.sayLogin(msg, err)
+	switch {
+	case o.login.refused != "":
+		o.loop.p.o.Log.Warn("own relay refuses the login", zap.String("reason", o.login.refused))
+	case o.login.in():
+		o.loop.p.o.Log.Info("logged in at the own relay")
+		o.loop.core.welcomed(time.Now())
+	}
+	return true
+}
+
+func (o *own) sayLogin(msg []byte, err error) {
+	switch {
+	case err != nil:
+		o.loop.p.o.Log.Warn("login at the own relay cannot be signed", zap.Error(err))
+	case msg != nil:
+		o.send(msg)
 	}
 }
 

@@ -18,6 +18,7 @@ type PublisherOptions struct {
 	Ledger  Ledger
 	Reports chan<- Report // taken from promptly by the engine
 	Rules   nip34.Rules
+	Login   *Login            // answers the own relay's challenges, nil: they are not answered
 	Metrics *PublisherMetrics // nil: discarded
 	Relays  *Metrics          // where the offences of relays are counted, nil: discarded
 	Log     *zap.Logger       // nil: discarded

@@ -195,9 +195,19 @@ func (c *core) limited(w *work, reason string) {
 // unwelcome stops publishing until a probe gets through. What was on its way when publishing stopped says nothing new.
 func (c *core) unwelcome(w *work, reason string) {
 	l := &c.link
-	if l.halted == "" || w.order > l.haltedAt {
-		c.log.Warn("own relay wants a login, publishing stops", zap.String("reason", reason))
+	if w.order > l.welcomeAt && (l.halted == "" || w.order > l.haltedAt) {
+		if c.o.Login == nil || l.probes > 0 {
+			c.log.Warn("own relay wants a login, publishing stops; own_relay.auth_key_file gives it one", zap.String("reason", reason))
+		}
 		l.halt(c.now, reason)
 	}
 	c.enqueue(w)
+}
+
+// welcomed says that the own relay has taken our login. What it refused before for want of one goes again.
+func (c *core) welcomed(now time.Time) {
+	c.now = now
+	c.link.welcomeAt = c.link.orders
+	c.link.resume()
+	c.pump()
 }

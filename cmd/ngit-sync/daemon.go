@@ -56,6 +56,9 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 		}
 		log.Info("no own relay given: the embedded one is served", zap.String("url", d.embedded.URL()))
 	}
+	if set.login, err = set.readLogin(); err != nil {
+		return nil, err
+	}
 	if d.ring, err = newRing(ctx, set, relay.NewDialer(set.dialer(rewrite)), d.store, d.registry, log); err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 		Held: r.publisher.Held, Flush: db.Flush, Log: log.Named("selfsub"),
 	})
 	r.selfFleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: set.conn(relay.ConnOptions{
-		Dialer: dialer, Sink: r.self, Reports: r.self.Reports(), Log: log.Named("selfsub"),
+		Dialer: dialer, Sink: r.self, Reports: r.self.Reports(), Login: set.login, Log: log.Named("selfsub"),
 	})})
 	state, err := db.Load(ctx)
 	if err != nil {

@@ -11,9 +11,30 @@ import (
 
 // settings is the configuration as the rooms take it.
 type settings struct {
-	cfg  config.Config
-	own  relayurl.URL
-	seed uint64 // of everything that is spread
+	cfg   config.Config
+	own   relayurl.URL
+	seed  uint64       // of everything that is spread
+	login *relay.Login // at the own relay, nil: none
+}
+
+// readLogin reads the key for logins at the own relay. The relay knows itself by its address or by a name of own_relay.domains.
+func (s settings) readLogin() (*relay.Login, error) {
+	if s.cfg.OwnRelay.AuthKeyFile == "" {
+		return nil, nil
+	}
+	key, err := s.cfg.ReadAuthKey()
+	if err != nil {
+		return nil, err
+	}
+	names := []relayurl.URL{s.own}
+	for _, domain := range s.cfg.OwnRelay.Domains {
+		for _, scheme := range []string{"wss://", "ws://"} {
+			if u, err := relayurl.Canonical(scheme + domain); err == nil && u != s.own {
+				names = append(names, u)
+			}
+		}
+	}
+	return relay.NewLogin(key.Reveal(), names...)
 }
 
 // rules is the scope as configured: what the publisher, the engine and the embedded relay agree on.
@@ -61,7 +82,7 @@ func (s settings) dialer(rewrite func(relayurl.URL) (string, error)) relay.Diale
 
 func (s settings) publisher(o relay.PublisherOptions) relay.PublisherOptions {
 	l := s.cfg.Limits
-	o.Own, o.Rules = s.own, s.rules()
+	o.Own, o.Rules, o.Login = s.own, s.rules(), s.login
 	o.Window, o.EventsPerSecond = s.cfg.OwnRelay.Window, float64(s.cfg.OwnRelay.EventsPerSecond)
 	o.PendingEvents, o.PendingBytes = l.PendingEvents, int64(l.PendingBytes)
 	o.FutureSkew, o.IrrelevantIDs = l.FutureSkew, l.IrrelevantIDs

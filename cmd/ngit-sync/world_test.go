@@ -73,6 +73,8 @@ func (w *world) start() {
 	st, err := store.Open(ctx, w.database, store.Options{Log: log})
 	require.NoError(w.t, err)
 	set := settings{cfg: w.cfg, own: w.cfg.OwnRelay.URL, seed: 1}
+	set.login, err = set.readLogin()
+	require.NoError(w.t, err)
 	options := set.dialer(nil)
 	options.DialContext = w.lines.DialContext
 	w.metrics = prometheus.NewRegistry()

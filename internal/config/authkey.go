@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -40,7 +41,7 @@ func (c Config) ReadAuthKey() (AuthKey, error) {
 	if err != nil {
 		const name = "own_relay.auth_key_file"
 		return AuthKey{}, Errors{{Source: c.Source(name), Key: name, Value: mustKey(name).quoted(path), Reason: err.Error(),
-			Allowed: "a file with an nsec or 64 hex digits"}}
+			Allowed: "a file with an nsec or 64 hex digits, of mode 0600"}}
 	}
 	return key, nil
 }
@@ -51,6 +52,13 @@ func readKey(path string) (AuthKey, error) {
 		return AuthKey{}, errors.New(reasonOf(err))
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return AuthKey{}, errors.New(reasonOf(err))
+	}
+	if perm := info.Mode().Perm(); perm&0o077 != 0 {
+		return AuthKey{}, fmt.Errorf("others may read it (mode %04o); chmod 600 it", perm)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
 	if err != nil {
 		return AuthKey{}, errors.New(reasonOf(err))

@@ -100,6 +100,11 @@ func TestAuthKey(t *testing.T) {
 			require.NotContains(t, err.Error(), text)
 		}
 	}
+	shared := write(secret)
+	require.NoError(t, os.Chmod(shared.OwnRelay.AuthKeyFile, 0o640))
+	_, err := shared.ReadAuthKey()
+	require.ErrorContains(t, err, "others may read it (mode 0640); chmod 600 it")
+
 	key, err := Default().ReadAuthKey()
 	require.NoError(t, err)
 	require.True(t, key.IsZero())

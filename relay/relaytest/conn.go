@@ -49,6 +49,9 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request) {
 	r.record.connections++
 	r.record.userAgents = append(r.record.userAgents, req.UserAgent())
 	challenge := r.opts.Challenge
+	if r.opts.AskedFirst {
+		challenge = ""
+	}
 	r.mu.Unlock()
 
 	if challenge != "" {
@@ -211,6 +214,7 @@ func (c *conn) publish(msg []byte, parts []json.RawMessage, o Options) {
 	}
 	c.relay.note(func(r *record) { r.received = append(r.received, e) })
 	if o.RequireAuth && !c.isAuthed() {
+		c.challenge(o)
 		c.say("OK", e.ID, false, "auth-required: log in first")
 		return
 	}
@@ -271,11 +275,22 @@ func (c *conn) isAuthed() bool {
 	return c.authed
 }
 
+// challenge asks for a login where that was not done at the start.
+func (c *conn) challenge(o Options) {
+	if o.AskedFirst {
+		c.say("AUTH", o.Challenge)
+	}
+}
+
 func (c *conn) auth(parts []json.RawMessage, o Options) {
 	var e nostr.Event
 	_ = json.Unmarshal(parts[1], &e)
 	tag := e.Tags.Find("challenge")
 	valid, err := e.CheckSignature()
+	if name := e.Tags.Find("relay"); o.AuthName != "" && (name == nil || name[1] != o.AuthName) {
+		c.say("OK", e.ID, false, "error: incorrect or missing relay tag, expected: "+o.AuthName)
+		return
+	}
 	if e.Kind != nostr.KindClientAuthentication || tag == nil || tag[1] != o.Challenge || err != nil || !valid {
 		c.say("OK", e.ID, false, "error: challenge string mismatch")
 		return

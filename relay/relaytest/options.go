@@ -36,7 +36,9 @@ type Options struct {
 	Policy      func(e *nostr.Event) *Verdict // nil or a nil verdict: store what is new
 	Verify      bool                          // refuse wrong ids and signatures
 	Challenge   string                        // sent at the start
+	AskedFirst  bool                          // the challenge is sent with each refusal instead, as khatru does
 	RequireAuth bool                          // for REQ and EVENT
+	AuthName    string                        // that the relay tag of a login must carry, empty: any
 
 	// Misbehaviour.
 	Delay        time.Duration // before each answer to a REQ

@@ -56,6 +56,7 @@ func (c *conn) enter(sub string, filters []nostr.Filter, o Options) (dead bool, 
 	})
 	switch {
 	case o.RequireAuth && !authed:
+		c.challenge(o)
 		return false, "auth-required: log in first"
 	case o.RateLimited && asksStored(filters):
 		return false, "rate-limited: slow down, please"
