@@ -40,6 +40,8 @@ type Batch struct {
 	Mode       Mode           // how its events are counted in metrics
 	Background bool           // of the daily pass or the rotation: a tenth of the request budget (DESIGN §5, manners)
 	Wanted     bool           // its events are asked for by id, as ancestors: they are in scope whatever they tag
+	Ours       KnownIDs       // our side of its reconciliations; nil: that of the connection
+	Compare    bool           // its final mark names the ids of our side that the relay does not have (Mark.Absent)
 }
 
 // Mode says what brought an event, for metrics and for publishing order.

@@ -51,4 +51,9 @@ type Mark struct {
 	Filters []FilterEnd
 	Err     string
 	Stamp   time.Time // live marks: moment of the last frame or pong
+
+	// Absent is said by the final mark of a batch that is compared: ids of our side, sorted, that the relay did not list, did not show
+	// on any page, and did not give when asked for them by id. A batch that fails names none. When 900 ids in a row are not given the
+	// others are taken to be absent too. At most 1,000,000 are named; the next comparison finds the others.
+	Absent []event.ID
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nbd-wtf/go-nostr"
 
 	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 // history is the historic work of a connection: open batches in the order asked, the pages that are on the wire, and the
@@ -34,11 +35,17 @@ func newHistory() history {
 
 // ask begins a batch.
 func (c *Conn) ask(b Batch, now time.Time) {
-	run := &batchRun{id: b.ID, mode: b.Mode, background: b.Background, wanted: b.Wanted, total: len(b.Filters)}
+	run := &batchRun{id: b.ID, mode: b.Mode, background: b.Background, wanted: b.Wanted, total: len(b.Filters), ours: b.Ours}
+	if run.ours == nil {
+		run.ours = c.o.Known
+	}
+	if b.Compare && run.ours != nil {
+		run.unseen = &unseen{ids: map[event.ID]struct{}{}}
+	}
 	var paged, whole []nostr.Filter
 	var pagedAt, wholeAt []int
 	for i, f := range b.Filters {
-		if c.reconciles(run, f, now) {
+		if c.reconciles(run, f, now) || run.unseen != nil {
 			whole, wholeAt = append(whole, f), append(wholeAt, i)
 		} else {
 			paged, pagedAt = append(paged, f), append(pagedAt, i)
@@ -214,7 +221,7 @@ func (c *Conn) offendOnce(g *group, kind string) {
 }
 
 func (c *Conn) endBatch(b *batchRun) {
-	if b.ended {
+	if b.ended || c.verify(b) {
 		return
 	}
 	b.ended = true
@@ -225,7 +232,7 @@ func (c *Conn) endBatch(b *batchRun) {
 	}
 	c.history.batches = slices.DeleteFunc(c.history.batches, func(x *batchRun) bool { return x == b })
 	m := b.mark(c.o.ID)
-	m.Final, m.Err = true, b.err
+	m.Final, m.Err, m.Absent = true, b.err, b.absent()
 	if b.errs > 0 {
 		m.Err += fmt.Sprintf(" (and %d more)", b.errs)
 	}

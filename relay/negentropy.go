@@ -13,7 +13,8 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
-// KnownIDs calls yield for every id in the ledger that matches a filter, whatever became of it: our side of a reconciliation.
+// KnownIDs calls yield for every id that matches a filter and is on our side of a reconciliation: of a remote relay every id in the
+// ledger, whatever became of it. It is called from a helper goroutine.
 type KnownIDs func(ctx context.Context, f nostr.Filter, yield func(createdAt int64, id event.ID)) error
 
 // Values of the label `reason` of ngit_sync_negentropy_fallback_total: why filters were paged.
@@ -75,7 +76,7 @@ func newNegotiation() negotiation {
 // reconciles reports whether a filter of a batch is reconciled.
 func (c *Conn) reconciles(b *batchRun, f nostr.Filter, now time.Time) bool {
 	switch {
-	case c.neg.off != "" || now.Before(c.neg.blind) || b.wanted || f.IDs != nil || f.Search != "":
+	case c.neg.off != "" || b.ours == nil || now.Before(c.neg.blind) || b.wanted || f.IDs != nil || f.Search != "":
 		return false
 	case f.Since != nil && f.Since.Time().After(now.Add(-recentWindow)):
 		return false
@@ -86,7 +87,7 @@ func (c *Conn) reconciles(b *batchRun, f nostr.Filter, now time.Time) bool {
 // learnedMode takes what earlier connections have shown.
 func (c *Conn) learnedMode() {
 	switch {
-	case !c.o.Negentropy || c.o.Known == nil:
+	case !c.o.Negentropy:
 		c.neg.off = "switched off"
 	case c.limits.NoNegentropy:
 		c.neg.off = "refused earlier"
@@ -117,7 +118,7 @@ func (c *Conn) reconciliations(b *batchRun, fs []nostr.Filter, index []int) []*g
 func (c *Conn) setMode(off bool, now time.Time) {
 	n := &c.neg
 	switch {
-	case !c.o.Negentropy || c.o.Known == nil:
+	case !c.o.Negentropy:
 	case off && n.off == "":
 		n.off = "refused earlier"
 		c.pageAll(now)
@@ -172,6 +173,9 @@ func (c *Conn) pageInstead(old []*group) {
 		return
 	}
 	b := old[0].batch
+	if old = c.withOurs(old); len(old) == 0 {
+		return
+	}
 	var fs []nostr.Filter
 	var index []int
 	for _, g := range old {

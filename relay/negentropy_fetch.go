@@ -74,12 +74,16 @@ func (c *Conn) advance(g *group, now time.Time) {
 	}
 	switch {
 	case n.awaiting == g || len(r.todo) > 0 || len(r.fresh) > 0 || len(r.pages) > 0:
+	case len(r.missing) == 0 && r.verify:
+		c.complete(g)
 	case len(r.missing) == 0:
 		c.fetched(g, now)
 	case r.barren < maxBarren && r.failures < maxFailures && r.round < maxRounds && (r.round == 0 || r.served > 0):
 		r.round++
 		r.todo, r.missing, r.served = r.missing, nil, 0
 		c.advance(g, now)
+	case r.verify:
+		c.verified(g)
 	default:
 		c.unserved(g)
 	}
@@ -155,6 +159,7 @@ func (c *Conn) fetchEvent(p *page, f Frame) {
 		c.checkEvent(p, e, f.At)
 		return
 	}
+	g.batch.unseen.drop(e.ID)
 	missing, asked := p.ids[e.ID]
 	switch {
 	case !asked:
@@ -164,7 +169,7 @@ func (c *Conn) fetchEvent(p *page, f Frame) {
 		return // twice
 	}
 	p.ids[e.ID] = false
-	if !readable {
+	if !readable || g.neg.verify {
 		return
 	}
 	if !c.matches(g.timeless(), e) {

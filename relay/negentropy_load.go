@@ -78,7 +78,7 @@ func (c *Conn) loadNext() {
 	for i, g := range groups {
 		filters[i] = g.asked[0]
 	}
-	ctx, known, out := c.ctx, c.o.Known, n.sides
+	ctx, known, out := c.ctx, groups[0].batch.ours, n.sides
 	n.helpers.Go(func() {
 		sides := make([]side, len(groups))
 		kept := 0
@@ -118,6 +118,9 @@ func (c *Conn) loaded(sides []side, now time.Time) {
 		}
 		r.count, r.oldest = s.count, s.oldest
 		switch limit := c.neg.largest; {
+		case errors.Is(s.err, errOurs) && r.paged:
+			r.noted = true // too many to be remembered
+			page = append(page, g)
 		case errors.Is(s.err, errOurs):
 			c.split(g, now)
 		case s.err != nil:
@@ -125,9 +128,19 @@ func (c *Conn) loaded(sides []side, now time.Time) {
 				c.log.Warn("the ledger cannot be read, filters are paged", zap.Error(s.err))
 			}
 			c.neg.blind = now.Add(blindWait)
+			r.noted = true // nothing is said about it
 			c.o.Metrics.fellBack(fallbackStore)
 			page = append(page, g)
 		case s.count == 0:
+			r.noted = true
+			page = append(page, g)
+		case g.batch.unseen != nil && (r.paged || !c.reconciles(g.batch, g.asked[0], now)):
+			if r.paged = true; s.set == nil {
+				c.load([]*group{g}) // alone it is kept
+				continue
+			}
+			s.set.Each(func(_ int64, id event.ID) { g.batch.unseen.add(id) })
+			r.noted = true
 			page = append(page, g)
 		case limit > 0 && int64(s.count) > limit:
 			c.split(g, now)

@@ -52,6 +52,10 @@ type reconciliation struct {
 	more   bool // has listed as much as we take at a time, or would
 	capped bool // an event was found that was not listed
 
+	paged  bool // only its ids are still to be noted
+	noted  bool // its ids are among the unseen of its batch, as far as they were not listed
+	verify bool // it asks for the unseen, by id
+
 	fetch
 }
 
@@ -61,10 +65,11 @@ type session struct {
 	sub      string
 	talk     *negentropy.Initiator
 	needs    []event.ID
-	sent     time.Time // of our last message
-	from     time.Time // the answer is due from then on
-	progress time.Time // when ids were listed last
-	heard    bool      // it was answered once
+	haves    []event.ID // ours that were not listed, when the batch is compared
+	sent     time.Time  // of our last message
+	from     time.Time  // the answer is due from then on
+	progress time.Time  // when ids were listed last
+	heard    bool       // it was answered once
 }
 
 func (s *session) deadline(l Limits) time.Time {
@@ -140,6 +145,9 @@ func (c *Conn) openSession(g *group, now time.Time) {
 		group: g, sub: fmt.Sprintf("n%d-%d", g.batch.id, n.number), talk: negentropy.New(r.set, limits),
 		sent: now, from: now, progress: now,
 	}
+	if g.batch.unseen != nil {
+		s.talk.OnHave(func(_ int64, id event.ID) { s.haves = append(s.haves, id) })
+	}
 	msg, err := encodeNegOpen(s.sub, g.asked[0], s.talk.Start())
 	if err != nil { // no filter of ours is without an encoding
 		c.log.Error("filter cannot be encoded", zap.Error(err))
@@ -209,6 +217,11 @@ func (c *Conn) reconciled(s *session, whole bool, now time.Time) {
 	r.needs = slices.Compact(s.needs)
 	r.listed = max(0, r.count-stats.Haves) + len(r.needs)
 	r.todo, r.more = r.needs, !whole
+	if r.noted = whole; whole {
+		for _, id := range s.haves {
+			s.group.batch.unseen.add(id)
+		}
+	}
 	c.log.Debug("reconciled", zap.String("sub", s.sub), zap.Int("rounds", stats.Rounds), zap.Int("needs", len(r.needs)))
 	c.endSession(now)
 	r.stage = negFetching

@@ -137,6 +137,7 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 			return
 		}
 	}
+	g.batch.unseen.drop(e.ID)
 	switch g.pager.Event(e) {
 	case filters.TooMany:
 		c.cutOff(p, OffenceEndless, "more events than asked for", f.At)

@@ -58,6 +58,8 @@ func TestAnyTwoSetsAreReconciled(t *testing.T) {
 				got := reconcile(t, setOf(mine), Limits{Frame: frame}, peer(theirs, peerFrame))
 				require.Equal(t, lacking(theirs, mine), got.needs)
 				require.Len(t, lacking(mine, theirs), got.stats.Haves)
+				require.Equal(t, lacking(mine, theirs), lacking(got.haves, nil))
+				require.Empty(t, outside(got.haves, mine), "with their times")
 				require.Len(t, got.needs, got.stats.Needs)
 				at, some := oldestCommon(mine, theirs)
 				require.Equal(t, some, got.common)

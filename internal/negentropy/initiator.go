@@ -45,14 +45,19 @@ type Initiator struct {
 	common uint64 // created_at of the oldest item that both sides have, forever when there is none
 
 	needed []event.ID
-	theirs []event.ID // scratch of compare
-	found  []bool     // the same
+	have   func(createdAt int64, id event.ID) // nil: nobody asks
+	theirs []event.ID                         // scratch of compare
+	found  []bool                             // the same
 }
 
 // New prepares a reconciliation of set, which may serve others at the same time.
 func New(set *Set, limits Limits) *Initiator {
 	return &Initiator{set: set, limits: limits, maxWork: maxWork}
 }
+
+// OnHave has yield called, from within Next, for each of our items that the peer was found to lack: in no order, and maybe twice
+// for the same item.
+func (i *Initiator) OnHave(yield func(createdAt int64, id event.ID)) { i.have = yield }
 
 // Start begins, or begins anew, and gives the first message, of at most 1,000 bytes.
 func (i *Initiator) Start() []byte {

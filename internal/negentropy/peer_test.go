@@ -66,6 +66,7 @@ func library(items []item, frame int) answerer {
 // outcome is what a reconciliation found.
 type outcome struct {
 	needs []event.ID // sorted
+	haves []item
 	stats Stats
 
 	oldest int64 // that both have
@@ -76,6 +77,7 @@ type outcome struct {
 func reconcile(t require.TestingT, set *Set, limits Limits, peer answerer) outcome {
 	var out outcome
 	i := New(set, limits)
+	i.OnHave(func(at int64, id event.ID) { out.haves = append(out.haves, item{at, id}) })
 	msg, done := i.Start(), false
 	for !done {
 		require.LessOrEqual(t, len(msg), limits.frame())
@@ -156,5 +158,19 @@ func lacking(a, b []item) []event.ID {
 		}
 	}
 	slices.SortFunc(out, compareIDs)
+	return out
+}
+
+// outside gives the items of a that are not in b.
+func outside(a, b []item) (out []item) {
+	in := make(map[item]bool, len(b))
+	for _, it := range b {
+		in[it] = true
+	}
+	for _, it := range a {
+		if !in[it] {
+			out = append(out, it)
+		}
+	}
 	return out
 }

@@ -176,6 +176,9 @@ func (i *Initiator) compare(ids []byte, ours []key) {
 			i.common = min(i.common, ours[n].at())
 		} else {
 			i.stats.Haves++
+			if i.have != nil {
+				i.have(int64(ours[n].at()), *ours[n].id()) //nolint:gosec // it came from an int64
+			}
 		}
 	}
 	for n, found := range i.found {

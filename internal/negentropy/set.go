@@ -52,6 +52,13 @@ type Set struct {
 // Len is the number of items.
 func (s *Set) Len() int { return len(s.items) }
 
+// Each calls yield for every item, in order.
+func (s *Set) Each(yield func(createdAt int64, id event.ID)) {
+	for n := range s.items {
+		yield(int64(s.items[n].at()), *s.items[n].id()) //nolint:gosec // it came from an int64
+	}
+}
+
 // find is the index of the first item in [lo, hi) that is not below b, or hi.
 func (s *Set) find(lo, hi int, b *bound) int {
 	return lo + sort.Search(hi-lo, func(i int) bool { return s.items[lo+i].compare(&b.key) >= 0 })

@@ -11,28 +11,40 @@ import (
 	"github.com/nbd-wtf/go-nostr"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/relay"
 )
 
 // Known calls yield once for every id in the ledger that matches one filter, whatever became of it: our side of a
 // reconciliation (DESIGN §5). It honours ids, kinds, authors, since, until and the tags a A e E q d k K; limit and search
 // are ignored. What was queued before the call is seen. A hash collision of a tag value can bring an id too many.
 func (s *Store) Known(ctx context.Context, f nostr.Filter, yield func(createdAt int64, id event.ID)) error {
+	return s.matching(ctx, f, relay.Unknown, func(createdAt int64, _ int, id event.ID) { yield(createdAt, id) })
+}
+
+// Stored is Known for the events that the own relay has, as far as the ledger knows, and gives their kinds too.
+func (s *Store) Stored(ctx context.Context, f nostr.Filter, yield func(createdAt int64, kind int, id event.ID)) error {
+	return s.matching(ctx, f, relay.Stored, yield)
+}
+
+// matching reads what matches a filter and has a disposition; relay.Unknown: any.
+func (s *Store) matching(ctx context.Context, f nostr.Filter, d relay.Disposition, yield func(createdAt int64, kind int, id event.ID)) error {
 	if err := s.Flush(ctx); err != nil {
 		return fmt.Errorf("read known ids: %w", err)
 	}
-	q, err := newKnownQuery(f)
+	q, err := newKnownQuery(f, d)
 	if err != nil {
 		return fmt.Errorf("read known ids: %w", err)
 	}
 	var seen bitmap
 	err = scan(ctx, s.backend.readers(), q.sql.String(), q.args, func(read func(...any) error) error {
 		var num, created int64
+		var kind int
 		var id sql.RawBytes
-		if err := read(&num, &created, &id); err != nil {
+		if err := read(&num, &created, &kind, &id); err != nil {
 			return err
 		}
 		if seen.add(num) {
-			yield(created, fit(id))
+			yield(created, kind, fit(id))
 		}
 		return nil
 	})
@@ -48,7 +60,7 @@ type knownQuery struct {
 	args []any
 }
 
-func newKnownQuery(f nostr.Filter) (*knownQuery, error) {
+func newKnownQuery(f nostr.Filter, d relay.Disposition) (*knownQuery, error) {
 	q := &knownQuery{}
 	var where []string
 	names := make([]string, 0, len(f.Tags))
@@ -59,7 +71,7 @@ func newKnownQuery(f nostr.Filter) (*knownQuery, error) {
 		names = append(names, name)
 	}
 	slices.SortFunc(names, func(a, b string) int { return len(f.Tags[a]) - len(f.Tags[b]) })
-	q.sql.WriteString(`SELECT l.num, l.created_at, l.id FROM ledger l`)
+	q.sql.WriteString(`SELECT l.num, l.created_at, l.kind, l.id FROM ledger l`)
 	for i, name := range names {
 		keys := make([]int64, len(f.Tags[name]))
 		for k, value := range f.Tags[name] {
@@ -67,11 +79,14 @@ func newKnownQuery(f nostr.Filter) (*knownQuery, error) {
 		}
 		if i == 0 {
 			q.sql.Reset()
-			q.sql.WriteString(`SELECT l.num, l.created_at, l.id FROM ledger_tags t JOIN ledger l ON l.num = t.ledger`)
+			q.sql.WriteString(`SELECT l.num, l.created_at, l.kind, l.id FROM ledger_tags t JOIN ledger l ON l.num = t.ledger`)
 			where = append(where, `t.tag IN `+numbers(keys))
 			continue
 		}
 		where = append(where, `EXISTS (SELECT 1 FROM ledger_tags x WHERE x.ledger = l.num AND x.tag IN `+numbers(keys)+`)`)
+	}
+	if d != relay.Unknown {
+		where = append(where, `l.disposition = `+q.arg(int64(d)))
 	}
 	if f.Kinds != nil {
 		kinds := make([]int64, len(f.Kinds))

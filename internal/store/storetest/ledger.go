@@ -319,10 +319,13 @@ func testKnown(t *testing.T, db Database) {
 		{Tags: nostr.TagMap{"a": {}}},
 	}
 	for _, f := range filters {
-		var want, got []event.ID
-		for _, e := range events {
+		var want, got, wantStored, gotStored []event.ID
+		for i, e := range events {
 			if f.Matches(e.Event) {
 				want = append(want, e.ID)
+				if i%5 == 0 && e != waits {
+					wantStored = append(wantStored, e.ID)
+				}
 			}
 		}
 		require.NoError(t, s.Known(deadline(t), f, func(createdAt int64, id event.ID) {
@@ -331,6 +334,13 @@ func testKnown(t *testing.T, db Database) {
 			require.EqualValues(t, events[i].CreatedAt, createdAt)
 		}))
 		require.ElementsMatch(t, want, got, f.String())
+		require.NoError(t, s.Stored(deadline(t), f, func(createdAt int64, kind int, id event.ID) {
+			gotStored = append(gotStored, id)
+			i := slices.IndexFunc(events, func(e *event.Event) bool { return e.ID == id })
+			require.EqualValues(t, events[i].CreatedAt, createdAt)
+			require.Equal(t, events[i].Kind, kind)
+		}))
+		require.ElementsMatch(t, wantStored, gotStored, f.String())
 	}
 	err := s.Known(deadline(t), nostr.Filter{Tags: nostr.TagMap{"p": {"x"}}}, func(int64, event.ID) {})
 	require.ErrorContains(t, err, "not indexed", "an answer that leaves something out is none")
