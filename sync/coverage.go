@@ -57,6 +57,15 @@ func (c Coverage) Has(n uint32) bool {
 	return !slices.ContainsFunc(c.Gaps, func(g Span) bool { return g.From <= n && n < g.To })
 }
 
+// Len is how many are confirmed.
+func (c Coverage) Len() int {
+	n := int(c.Count)
+	for _, g := range c.Gaps {
+		n -= int(g.To - g.From)
+	}
+	return n
+}
+
 // Incomplete reports whether anything below total is not confirmed.
 func (c Coverage) Incomplete(total uint32) bool { return c.Count < total || len(c.Gaps) > 0 }
 

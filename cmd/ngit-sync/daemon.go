@@ -63,7 +63,8 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 		return nil, err
 	}
 	d.web, err = web.Listen(ctx, web.Options{
-		Listen: cfg.HTTP.Listen, Registry: d.registry, Snapshot: d.view, Conditions: d.conditions, Log: log.Named("http"),
+		Listen: cfg.HTTP.Listen, Registry: d.registry, Snapshot: d.view, Conditions: d.conditions, Explain: d.explain,
+		Log: log.Named("http"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w; another port is given by --listen", err)

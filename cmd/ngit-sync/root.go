@@ -17,7 +17,7 @@ func newRootCommand(started func()) *cobra.Command {
 		Long: `ngit-sync runs beside a git-nostr relay and keeps it complete: it finds the other relays
 that the accepted repositories name, and publishes what is missing into the own relay.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration.`,
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 no daemon answers, 4 differences or degraded.`,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
@@ -29,7 +29,9 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration.`,
 		},
 	}
 	root.PersistentFlags().String(configFlag, "", "configuration file (YAML)")
-	root.AddCommand(newRunCommand(), newDemoCommand(), newMigrateCommand(), newVersionCommand())
+	root.AddCommand(
+		newRunCommand(), newDemoCommand(), newStatusCommand(), newExplainCommand(), newCheckConfigCommand(), newMigrateCommand(), newVersionCommand(),
+	)
 	return root
 }
 

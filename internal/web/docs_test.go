@@ -16,8 +16,11 @@ func TestTheReferenceNamesEveryField(t *testing.T) {
 	s := sample()
 	s.Outage = now
 	h := Handler(options(s, conditions(true)))
-	for _, target := range []string{"/readyz", "/api/v1/status", "/api/v1/relays"} {
-		require.Contains(t, string(doc), "`"+target+"`")
+	for _, target := range []string{
+		"/readyz", "/api/v1/status", "/api/v1/relays", "/api/v1/explain?id=event", "/api/v1/explain?id=repo", "/api/v1/explain?id=",
+	} {
+		path, _, _ := strings.Cut(target, "?")
+		require.Contains(t, string(doc), "`"+path)
 		var answer any
 		require.NoError(t, json.Unmarshal(ask(t, h, "GET", target).Body.Bytes(), &answer))
 		fields(answer, func(name string) {

@@ -24,6 +24,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /readyz", v.readyz)
 	mux.HandleFunc("GET /api/v1/status", v.status)
 	mux.HandleFunc("GET /api/v1/relays", v.relays)
+	mux.HandleFunc("GET /api/v1/explain", v.explain)
 	mux.HandleFunc("GET /{$}", v.page)
 	return secured(mux)
 }
@@ -51,14 +52,15 @@ func (v *views) healthz(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("ok\n"))
 }
 
-type readyAnswer struct {
+// ReadyAnswer is the answer of /readyz.
+type ReadyAnswer struct {
 	Ready      bool        `json:"ready"`
 	Conditions []Condition `json:"conditions"`
 }
 
-func (v *views) readiness() readyAnswer {
+func (v *views) readiness() ReadyAnswer {
 	cs := v.Conditions()
-	return readyAnswer{Ready: ready(cs), Conditions: notNull(cs)}
+	return ReadyAnswer{Ready: ready(cs), Conditions: notNull(cs)}
 }
 
 func (v *views) readyz(w http.ResponseWriter, _ *http.Request) {
@@ -70,12 +72,13 @@ func (v *views) readyz(w http.ResponseWriter, _ *http.Request) {
 	v.json(w, code, answer)
 }
 
-type statusAnswer struct {
+// StatusAnswer is the answer of /api/v1/status.
+type StatusAnswer struct {
 	At      time.Time `json:"at"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
 	Uptime  int64     `json:"uptime_seconds"`
-	readyAnswer
+	ReadyAnswer
 	Outage  time.Time      `json:"local_outage,omitzero"`
 	Totals  Totals         `json:"totals"`
 	Phases  map[string]int `json:"relays_by_phase"`
@@ -88,13 +91,14 @@ func (v *views) status(w http.ResponseWriter, _ *http.Request) {
 	for _, r := range s.Relays {
 		phases[r.PhaseName]++
 	}
-	v.json(w, http.StatusOK, statusAnswer{
+	v.json(w, http.StatusOK, StatusAnswer{
 		At: s.At, Version: s.Version, Started: s.Started, Uptime: int64(s.At.Sub(s.Started).Seconds()),
-		readyAnswer: v.readiness(), Outage: s.Outage, Totals: s.Totals, Phases: phases, Notices: s.notices(),
+		ReadyAnswer: v.readiness(), Outage: s.Outage, Totals: s.Totals, Phases: phases, Notices: s.notices(),
 	})
 }
 
-type relaysAnswer struct {
+// RelaysAnswer is the answer of /api/v1/relays.
+type RelaysAnswer struct {
 	At     time.Time   `json:"at"`
 	Relays []RelayView `json:"relays"`
 }
@@ -106,7 +110,7 @@ func (v *views) relays(w http.ResponseWriter, _ *http.Request) {
 		r.Changes = notNull(r.Changes)
 		relays[i] = r
 	}
-	v.json(w, http.StatusOK, relaysAnswer{At: s.At, Relays: relays})
+	v.json(w, http.StatusOK, RelaysAnswer{At: s.At, Relays: relays})
 }
 
 // notNull makes an empty list [] and not null.

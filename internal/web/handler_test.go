@@ -20,7 +20,7 @@ func options(s Snapshot, cs []Condition) Options {
 	gauge.Set(1)
 	return Options{
 		Listen: "127.0.0.1:0", Registry: reg, Log: zap.NewNop(),
-		Snapshot: func() Snapshot { return s }, Conditions: func() []Condition { return cs },
+		Snapshot: func() Snapshot { return s }, Conditions: func() []Condition { return cs }, Explain: explained,
 	}
 }
 
@@ -44,6 +44,12 @@ func TestRoutesAndMethods(t *testing.T) {
 		{"GET", "/readyz", 200, "application/json; charset=utf-8"},
 		{"GET", "/api/v1/status", 200, "application/json; charset=utf-8"},
 		{"GET", "/api/v1/relays", 200, "application/json; charset=utf-8"},
+		{"GET", "/api/v1/explain?id=event", 200, "application/json; charset=utf-8"},
+		{"GET", "/api/v1/explain?id=repo", 200, "application/json; charset=utf-8"},
+		{"GET", "/api/v1/explain?id=nobody", 200, "application/json; charset=utf-8"},
+		{"GET", "/api/v1/explain?id=down", 503, "application/json; charset=utf-8"},
+		{"GET", "/api/v1/explain", 400, "application/json; charset=utf-8"},
+		{"POST", "/api/v1/explain?id=event", 405, "text/plain; charset=utf-8"},
 		{"GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"},
 		{"POST", "/", 405, "text/plain; charset=utf-8"},
 		{"POST", "/api/v1/status", 405, "text/plain; charset=utf-8"},

@@ -1,6 +1,11 @@
 package web
 
-import "time"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
 
 var now = time.Date(2026, 10, 3, 14, 5, 9, 0, time.UTC)
 
@@ -73,4 +78,24 @@ func conditions(broken bool) []Condition {
 		own = Condition{Name: "own relay", Why: hostile}
 	}
 	return []Condition{own, {Name: "database", OK: true}, {Name: "first picture", OK: true}}
+}
+
+// explained answers for an event and a repository with everything in them.
+func explained(_ context.Context, name string) (Explanation, error) {
+	switch name {
+	case "event":
+		return Explanation{Asked: "event", Known: true, Words: []string{"It waits." + hostile}, Event: &EventView{
+			ID: "1", Kind: 1621, CreatedAt: now, PubKey: "2", Disposition: "pending", Reason: hostile, Source: "wss://a.example", FirstSeen: now, Updated: now,
+			Waiting: &Waiting{Cause: "parent", Since: now, Due: now, Tries: 1, For: []string{"30617:2:a"}},
+		}}, nil
+	case "repo":
+		return Explanation{Asked: "repo", Known: true, Repo: &RepoView{
+			Coordinate: "30617:2:a", Announcement: "1", Coordinates: []string{"30617:2:a"}, Relays: []RepoRelay{{URL: "wss://a.example"}},
+		}}, nil
+	case "nobody":
+		return Explanation{Asked: "nobody"}, nil
+	case "down":
+		return Explanation{}, errors.New("no database")
+	}
+	return Explanation{}, fmt.Errorf("%w: %s", ErrMalformed, hostile)
 }

@@ -19,7 +19,9 @@ type Options struct {
 	Registry   prometheus.Gatherer
 	Snapshot   func() Snapshot
 	Conditions func() []Condition
-	Log        *zap.Logger
+	// Explain says what is known of an event or a repository, as a person names it. Its error wraps ErrMalformed, or is the database's.
+	Explain func(ctx context.Context, name string) (Explanation, error)
+	Log     *zap.Logger
 }
 
 // Bounds on what a client may cost.

@@ -52,6 +52,7 @@ func Run(t *testing.T, fresh Factory) {
 		{"irrelevant by address", testIrrelevantAddressed},
 		{"known ids by filter", testKnown},
 		{"what is known around a repo", testRecall},
+		{"what is known of a repo", testExplainRepo},
 		{"what is known around ten thousand roots", testRecallManyRoots},
 		{"recall gives up in time", testRecallBlocked},
 		{"any history equals its model", testModel},
