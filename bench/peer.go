@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/nbd-wtf/go-nostr"
+	"github.com/nbd-wtf/go-nostr/nip77/negentropy"
 )
 
 // pageCap is how many events one filter gets at most, as most relays have it.
@@ -28,6 +29,7 @@ type peer struct {
 	store     *store
 	publish   func(c *client, msg []byte)                // an EVENT message; nil: refused
 	onWire    func(note string, before, after time.Time) // a noted message was written; nil: nobody cares
+	speaks    bool                                       // NIP-77; set before anybody connects
 	ctx       context.Context
 	cancel    context.CancelFunc
 	servers   []*http.Server
@@ -38,8 +40,11 @@ type peer struct {
 	clients map[*client]struct{}
 
 	requests atomic.Int64 // REQs that ask for stored events
+	rounds   atomic.Int64 // NEG-OPEN and NEG-MSG
+	sessions atomic.Int64 // NEG-OPEN
 	events   atomic.Int64 // EVENT messages sent
 	bytes    atomic.Int64 // of all messages sent
+	received atomic.Int64 // bytes of all messages that came
 	first    atomic.Int64 // moment of the first REQ, nanoseconds since 1970
 }
 
@@ -107,7 +112,7 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = ws.CloseNow()
 		return
 	}
-	c := &client{peer: p, ws: ws, raw: raw, out: newOutbox(), subs: map[string]nostr.Filters{}}
+	c := &client{peer: p, ws: ws, raw: raw, out: newOutbox(), subs: map[string]nostr.Filters{}, talks: map[string]*negentropy.Negentropy{}}
 	p.mu.Lock()
 	p.clients[c] = struct{}{}
 	p.mu.Unlock()
@@ -142,12 +147,13 @@ func (p *peer) broadcast(e entry, note string) {
 
 // client is one connection of a peer. Its subscriptions belong to the reader and to broadcast.
 type client struct {
-	peer *peer
-	ws   *websocket.Conn
-	raw  *corkConn
-	out  *outbox
-	mu   sync.Mutex
-	subs map[string]nostr.Filters
+	peer  *peer
+	ws    *websocket.Conn
+	raw   *corkConn
+	out   *outbox
+	mu    sync.Mutex
+	subs  map[string]nostr.Filters
+	talks map[string]*negentropy.Negentropy // the reader's
 }
 
 func (c *client) read(ctx context.Context) {
@@ -156,6 +162,7 @@ func (c *client) read(ctx context.Context) {
 		if err != nil {
 			return
 		}
+		c.peer.received.Add(int64(len(msg)))
 		if len(msg) > 8 && string(msg[:8]) == `["EVENT"` {
 			if c.peer.publish != nil {
 				c.peer.publish(c, msg)
@@ -163,13 +170,12 @@ func (c *client) read(ctx context.Context) {
 			continue
 		}
 		if err := c.handle(msg); err != nil {
-			notice, _ := json.Marshal([]string{"NOTICE", "error: " + err.Error()})
-			c.out.put(outgoing{msg: notice})
+			_ = c.say("NOTICE", "error: "+err.Error())
 		}
 	}
 }
 
-var errMessage = errors.New("message is neither REQ nor CLOSE nor EVENT")
+var errMessage = errors.New("message is not understood")
 
 func (c *client) handle(msg []byte) error {
 	var parts []json.RawMessage
@@ -188,6 +194,9 @@ func (c *client) handle(msg []byte) error {
 		delete(c.subs, sub)
 		c.mu.Unlock()
 		return nil
+	}
+	if c.peer.speaks {
+		return c.reconcile(label, sub, parts[2:])
 	}
 	return errMessage
 }
@@ -214,12 +223,7 @@ func (c *client) req(sub string, parts []json.RawMessage) error {
 		c.out.put(outgoing{msg: eventFrame(sub, e.raw)})
 		p.events.Add(1)
 	}
-	eose, err := json.Marshal([]string{"EOSE", sub})
-	if err != nil {
-		return err
-	}
-	c.out.put(outgoing{msg: eose})
-	return nil
+	return c.say("EOSE", sub)
 }
 
 // offer sends an event to those subscriptions of the client that it matches.

@@ -99,7 +99,7 @@ func (x *demonstration) table(out io.Writer, n *news) {
 			others++
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\tpaged\t%d\t%d\t%s\t%s\n", v.URL.Host(), v.Phase, r.Len(), v.Stored, v.Doing, r.Character)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", v.URL.Host(), v.Phase, modeOf(v), r.Len(), v.Stored, v.Doing, r.Character)
 	}
 	_ = w.Flush() // into memory
 	own := x.daemon.publisher.Own()
@@ -110,6 +110,14 @@ func (x *demonstration) table(out io.Writer, n *news) {
 	for _, l := range lines {
 		fmt.Fprintln(out, "  "+l)
 	}
+}
+
+// modeOf is how a relay's history is asked. It is known of open connections only, as on the page.
+func modeOf(v *sync.RelayView) string {
+	if !v.Phase.Open() || v.Mode == "" {
+		return "-"
+	}
+	return v.Mode
 }
 
 // report says what came from where.

@@ -21,6 +21,7 @@ func TestViewOfARelay(t *testing.T) {
 	v := relayView(r)
 	require.Empty(t, v.Name, "a name that repeats the URL says nothing")
 	require.Equal(t, []string{"paged", "capped"}, []string{v.Mode, v.Why})
+	require.Equal(t, "paged", modeOf(r))
 	require.Equal(t, []any{18, 4000, true, 21000, int64(301), 3}, []any{v.FiltersOpen, v.LiveByID, v.LiveWide, v.Polled, v.PollEvery, v.SetAside})
 	require.Equal(t, "invalid: filter", v.Note)
 	require.Equal(t, now, v.ConnectedSince)
@@ -31,5 +32,6 @@ func TestViewOfARelay(t *testing.T) {
 	require.Zero(t, v.PollEvery, "nothing is polled any more")
 	require.Zero(t, v.ConnectedSince)
 	require.Empty(t, v.Mode, "nobody is asked")
+	require.Equal(t, "-", modeOf(r))
 	require.Equal(t, "lost", v.LastFailure.Cause)
 }

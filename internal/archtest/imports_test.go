@@ -164,8 +164,8 @@ var fences = []fence{
 		why: "flags end at the door",
 	},
 	{
-		imports: []string{"github.com/nbd-wtf/go-nostr/nip77/..."}, only: []string{"relay/relaytest"},
-		why: "a hostile peer crashes or blocks it (docs/decisions/0011); the scripted peer of tests answers with it, as it is not our code",
+		imports: []string{"github.com/nbd-wtf/go-nostr/nip77/..."}, only: []string{"relay/relaytest", "bench"},
+		why: "a hostile peer crashes or blocks it (docs/decisions/0011); the peers of tests and of bench answer with it, as it is not our code",
 	},
 	{
 		imports: []string{"log", "log/slog"}, only: []string{},
