@@ -51,11 +51,12 @@ func build(ctx context.Context, dir, tags string, profile bool) (string, error) 
 
 // daemon is a running child process.
 type daemon struct {
-	cmd     *exec.Cmd
-	address string // of its page and metrics
-	log     tail
-	exited  chan struct{}
-	err     error // of the process, after exited
+	cmd      *exec.Cmd
+	database string // file
+	address  string // of its page and metrics
+	log      tail
+	exited   chan struct{}
+	err      error // of the process, after exited
 }
 
 // daemonOptions is what a scenario says of its daemon.
@@ -65,11 +66,13 @@ type daemonOptions struct {
 	own     string
 	sources []string // bootstrap
 	extra   string   // more configuration
+	env     []string // and more of it, as KEY=value
+	from    string   // SQLite file that its database is a copy of; empty: a fresh one
 	profile string   // where it writes its profiles; empty: none
 	verbose io.Writer
 }
 
-// startDaemon runs the binary with a fresh SQLite database and waits until it listens.
+// startDaemon runs the binary with an SQLite database of its own and waits until it listens.
 func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	dir, err := os.MkdirTemp(o.dir, "daemon-*")
 	if err != nil {
@@ -79,17 +82,24 @@ func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	if err := os.WriteFile(config, []byte("network: {allow_private: [\"127.0.0.0/8\"]}\n"+o.extra), 0o600); err != nil {
 		return nil, err
 	}
+	database := filepath.Join(dir, "ngit-sync.db")
+	if o.from != "" {
+		if err := copyFile(o.from, database); err != nil {
+			return nil, err
+		}
+	}
 	args := []string{
 		"run", "--config", config, "--own-relay", o.own, "--domain", domain, "--listen", loopback + ":0",
-		"--database", "sqlite:" + filepath.Join(dir, "ngit-sync.db"),
+		"--database", "sqlite:" + database,
 	}
 	for _, s := range o.sources {
 		args = append(args, "--bootstrap", s)
 	}
-	d := &daemon{cmd: exec.Command(o.binary, args...), exited: make(chan struct{})}
+	d := &daemon{cmd: exec.Command(o.binary, args...), database: database, exited: make(chan struct{})}
 	d.cmd.Dir = dir
+	d.cmd.Env = append(os.Environ(), o.env...)
 	if o.profile != "" {
-		d.cmd.Env = append(os.Environ(), profileVariable+"="+o.profile)
+		d.cmd.Env = append(d.cmd.Env, profileVariable+"="+o.profile)
 	}
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {

@@ -37,6 +37,8 @@ type options struct {
 	named    int
 	rest     time.Duration
 	watch    time.Duration
+	common   int
+	spread   int
 }
 
 // lab is what the scenarios work in: the flags, the daemon's binary, a scratch directory and the figures so far.
@@ -56,6 +58,7 @@ var scenarios = []struct {
 	{"historic", "one remote relay's whole history into an own relay, and the same by the publisher alone", (*lab).historic},
 	{"live", "single events while nothing else happens", (*lab).live},
 	{"idle", "many open connections and nothing to do", (*lab).idle},
+	{"reconcile", "one event in a hundred is missing: by negentropy and by pages", (*lab).reconcile},
 }
 
 func main() {
@@ -138,6 +141,8 @@ func (l *lab) parse(args []string, stderr io.Writer) ([]string, error) {
 	fs.IntVar(&l.named, "named", 20, "idle: relays that each repository names")
 	fs.DurationVar(&l.rest, "rest", 40*time.Second, "idle: wait between the end of the sync and the measurement")
 	fs.DurationVar(&l.watch, "watch", 10*time.Second, "idle: how long CPU time is measured")
+	fs.IntVar(&l.common, "common", 100_000, "reconcile: events that both sides have")
+	fs.IntVar(&l.spread, "spread", 100, "reconcile: repositories that they are spread over in the daemon's case")
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage: go run ./bench [flags] [scenario...]\n\nscenarios (all when none is named):")
 		for _, s := range scenarios {
@@ -179,6 +184,8 @@ func (l *lab) check() error {
 		return fmt.Errorf("-named is 1 to %d", namedMost)
 	case l.repos < 2*((l.relays+l.named-1)/l.named):
 		return fmt.Errorf("-repos is too low for every relay to be named twice: 2 for each %d relays", l.named)
+	case l.common < 10_000 || l.spread < 1 || l.spread > l.common/rootShare:
+		return fmt.Errorf("-common is at least 10000, -spread 1 to one for %d events", rootShare)
 	case l.tags != ownTags():
 		return fmt.Errorf("the daemon is compared with the publisher in here, which is built otherwise: go run -tags '%s' ./bench", l.tags)
 	case l.binary != "" && l.profile != "":
@@ -218,7 +225,12 @@ func (l *lab) profileDir(scenario string) (string, error) {
 
 // daemon starts one for a scenario.
 func (l *lab) daemon(ctx context.Context, own string, sources []string, profile string) (*daemon, error) {
-	o := daemonOptions{binary: l.binary, dir: l.dir, own: own, sources: sources, extra: l.config + "\n", profile: profile}
+	return l.daemonFrom(ctx, daemonOptions{own: own, sources: sources, profile: profile})
+}
+
+// daemonFrom starts one with options of the scenario's own.
+func (l *lab) daemonFrom(ctx context.Context, o daemonOptions) (*daemon, error) {
+	o.binary, o.dir, o.extra = l.binary, l.dir, l.config+"\n"
 	if l.verbose {
 		o.verbose = l.stderr
 	}

@@ -54,6 +54,16 @@ func (s *sink) expect(ids []string) {
 	}
 }
 
+// forget lets events come again as if they never had. The daemon was told that they are stored: it has to be another one.
+func (s *sink) forget(ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		delete(s.answered, id)
+	}
+	s.order = nil
+}
+
 // done is closed when all that is expected has been answered.
 func (s *sink) done() <-chan struct{} {
 	s.mu.Lock()
