@@ -69,8 +69,9 @@ func publishFile(ctx context.Context, c *corpus) (rate, cost float64, err error)
 	if err := connect(ctx, p); err != nil {
 		return 0, 0, err
 	}
-	start, before := time.Now(), time.Duration(0)
-	if before, err = ownTime(); err != nil {
+	start := time.Now()
+	before, err := ownTime()
+	if err != nil {
 		return 0, 0, err
 	}
 	if err := feed(ctx, p, events); err != nil {

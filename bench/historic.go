@@ -21,85 +21,109 @@ const (
 func (l *lab) historic() (err error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.deadline)
 	defer cancel()
-	c, err := cached(spec{Repos: 1, Roots: l.events / rootShare, Comments: l.events - l.events/rootShare})
+	c, err := cached(historicSpec(l.events))
 	if err != nil {
 		return err
 	}
-	rate, err := l.fetch(ctx, c)
+	got, err := l.download(ctx, c, "historic", 0)
 	if err != nil {
 		return err
 	}
+	add := func(what, unit string, v float64, m *must) { l.figures.add("historic", what, unit, v, m) }
+	add("events", "", got.events, nil)
+	add("from the first question to the last answer", "s", got.whole.Seconds(), nil)
+	add("of that waiting for a batch window", "s", (got.whole - got.working).Seconds(), nil)
+	add("rate while working", "events/s", got.rate(), atLeast(5000))
+	add("rate with the waiting", "events/s", got.events/got.whole.Seconds(), nil)
+	add("CPU of the daemon", "s", got.use.cpu.Seconds(), nil)
+	add("CPU for one event", "µs", float64(got.use.cpu.Microseconds())/got.events, nil)
+	add("CPU of both relays for one event", "µs", float64(got.peers.Microseconds())/got.events, nil)
+	add("peak RSS", "MiB", float64(got.use.peak)/(1<<20), nil)
+	add("sent by the remote for one event", "times", got.sent/got.events, nil)
+	add("questions", "", got.pages, nil)
 	filed, cost, err := publishFile(ctx, c)
 	if err != nil {
 		return fmt.Errorf("publisher alone: %w", err)
 	}
-	l.figures.add("historic", "publisher alone, from a local file", "events/s", filed, nil)
-	l.figures.add("historic", "its CPU and the own relay's for one event", "µs", cost, nil)
-	l.figures.add("historic", "of what the publisher reaches alone", "%", 100*rate/filed, atLeast(90))
+	add("publisher alone, from a local file", "events/s", filed, nil)
+	add("its CPU and the own relay's for one event", "µs", cost, nil)
+	add("of what the publisher reaches alone", "%", 100*got.rate()/filed, atLeast(90))
 	return nil
 }
 
-// fetch measures the daemon and gives the rate while it works.
-func (l *lab) fetch(ctx context.Context, c *corpus) (rate float64, err error) {
+func historicSpec(events int) spec {
+	return spec{Repos: 1, Roots: events / rootShare, Comments: events - events/rootShare}
+}
+
+// downloaded is what fetching a whole history took.
+type downloaded struct {
+	events         float64       // that arrived, each once
+	sent           float64       // by the remote, repetitions included
+	pages          float64       // REQs for stored events
+	whole, working time.Duration // from the first question; without waiting for a batch window
+	use            usage         // of the daemon
+	peers          time.Duration // CPU of both relays
+}
+
+func (d downloaded) rate() float64 { return d.events / d.working.Seconds() }
+
+// download lets a new daemon fetch a corpus from one relay that is a round trip away.
+func (l *lab) download(ctx context.Context, c *corpus, profiled string, roundTrip time.Duration) (_ downloaded, err error) {
 	events := newStore()
 	src, err := newSource(ctx, events, loopback)
 	if err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
 	defer src.close()
-	wanted, err := fill(events, c, src.urls())
+	urls := src.urls()
+	if roundTrip > 0 {
+		proxy, err := newDelayProxy(ctx, src.addresses[0], roundTrip/2)
+		if err != nil {
+			return downloaded{}, err
+		}
+		defer proxy.close()
+		urls = []string{proxy.url()}
+	}
+	wanted, err := fill(events, c, urls)
 	if err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
 	own, err := newSink(ctx, wanted)
 	if err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
 	defer own.close()
-	profile, err := l.profileDir("historic")
+	profile, err := l.profileDir(profiled)
 	if err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
 	peersBefore, err := ownTime()
 	if err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
-	d, err := l.daemon(ctx, own.urls()[0], src.urls(), profile)
+	d, err := l.daemon(ctx, own.urls()[0], urls, profile)
 	if err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
 	if err := l.await(ctx, own, d); err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
-	use, err := d.usage()
-	if err != nil {
-		return 0, err
+	got := downloaded{events: float64(len(wanted)), sent: float64(src.events.Load()), pages: float64(src.requests.Load())}
+	if got.use, err = d.usage(); err != nil {
+		return downloaded{}, err
 	}
 	peersAfter, err := ownTime()
 	if err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
+	got.peers = peersAfter - peersBefore
 	if err := d.profileTo(profile); err != nil {
-		return 0, err
+		return downloaded{}, err
 	}
-	start := time.Unix(0, src.first.Load())
-	whole, waiting := stretch(start, own.arrivals(), pause)
-	n := float64(len(wanted))
-	rate = n / (whole - waiting).Seconds()
-	add := func(what, unit string, v float64, m *must) { l.figures.add("historic", what, unit, v, m) }
-	add("events", "", n, nil)
-	add("from the first question to the last answer", "s", whole.Seconds(), nil)
-	add("of that waiting for a batch window", "s", waiting.Seconds(), nil)
-	add("rate while working", "events/s", rate, atLeast(5000))
-	add("rate with the waiting", "events/s", n/whole.Seconds(), nil)
-	add("CPU of the daemon", "s", use.cpu.Seconds(), nil)
-	add("CPU for one event", "µs", float64(use.cpu.Microseconds())/n, nil)
-	add("CPU of both relays for one event", "µs", float64((peersAfter-peersBefore).Microseconds())/n, nil)
-	add("peak RSS", "MiB", float64(use.peak)/(1<<20), nil)
-	add("sent by the remote for one event", "times", float64(src.events.Load())/n, nil)
-	add("questions", "", float64(src.requests.Load()), nil)
-	return rate, nil
+	whole, waiting := stretch(time.Unix(0, src.first.Load()), own.arrivals(), pause)
+	got.whole, got.working = whole, whole-waiting
+	return got, nil
 }
 
 // fill stores a corpus and the announcements of its repositories, and gives all ids.

@@ -59,6 +59,7 @@ var scenarios = []struct {
 	{"live", "single events while nothing else happens", (*lab).live},
 	{"idle", "many open connections and nothing to do", (*lab).idle},
 	{"reconcile", "one event in a hundred is missing: by negentropy and by pages", (*lab).reconcile},
+	{"pages", "a history by pages on loopback and at a round trip of 100 ms", (*lab).pages},
 }
 
 func main() {
@@ -132,7 +133,7 @@ func (l *lab) parse(args []string, stderr io.Writer) ([]string, error) {
 	fs.StringVar(&l.profile, "profile", "", "directory for profiles of the daemon (builds it with a profiler)")
 	fs.StringVar(&l.config, "config", "", "YAML that is added to the daemon's configuration, such as 'sync: {batch_window: 1s}'")
 	fs.DurationVar(&l.deadline, "deadline", 5*time.Minute, "for each scenario")
-	fs.IntVar(&l.events, "events", 20_000, "historic: events at the remote relay")
+	fs.IntVar(&l.events, "events", 20_000, "historic, pages: events at the remote relay")
 	fs.IntVar(&l.singles, "live", 1000, "live: single events")
 	fs.DurationVar(&l.interval, "interval", 5*time.Millisecond, "live: between two of them")
 	fs.IntVar(&l.relays, "relays", 100, "idle: remote relays")

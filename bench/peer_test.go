@@ -180,3 +180,43 @@ func TestPeekFindsWhatTheLibraryFinds(t *testing.T) {
 		require.False(t, ok, msg)
 	}
 }
+
+func TestSourceReconciles(t *testing.T) {
+	c := small(t)
+	s := newStore()
+	src, err := newSource(bounded(t), s, loopback)
+	require.NoError(t, err)
+	defer src.close()
+	src.speaks = true
+	for _, e := range c.stored {
+		s.add(e)
+	}
+	d := dialPeer(t, src.peer)
+	d.say(`["NEG-OPEN","n1",{"kinds":[1111]},"6100000200"]`) // everything, as a list, of which we have nothing
+	answer := d.hear()
+	require.Equal(t, []string{"NEG-MSG", "n1"}, answer[:2])
+	comments := 0
+	for _, e := range c.stored {
+		if e.event.Kind == 1111 {
+			comments++
+			require.Contains(t, answer[2], e.event.ID)
+		} else {
+			require.NotContains(t, answer[2], e.event.ID)
+		}
+	}
+	require.EqualValues(t, comments, (len(answer[2])-10)/64)
+	d.say(`["NEG-CLOSE","n1"]`)
+	d.say(`["NEG-MSG","n1","61"]`)
+	require.Equal(t, []string{"NEG-ERR", "n1"}, d.hear()[:2])
+	require.EqualValues(t, 1, src.sessions.Load())
+}
+
+func TestOneCommentInAHundredIsTakenOut(t *testing.T) {
+	c := small(t)
+	common, lacking := divide(c, 3)
+	require.Len(t, lacking, 3)
+	require.ElementsMatch(t, c.stored, append(common, lacking...))
+	for _, e := range lacking {
+		require.Equal(t, 1111, e.event.Kind)
+	}
+}

@@ -32,8 +32,8 @@ func (l *lab) reconcile() error {
 	return nil
 }
 
-// cost is what a pass took.
-type cost struct {
+// passCost is what a pass took.
+type passCost struct {
 	took            time.Duration // from its first message until the own relay has what was missing, or until its end
 	bytes           float64       // of all messages both ways, but for the missing events themselves
 	events          int64         // that the remote sent
@@ -55,9 +55,9 @@ func measure(src *source) meter {
 }
 
 // since gives what was used after the meter was read. beyond are events that are not counted.
-func (m meter) since(beyond []entry) cost {
+func (m meter) since(beyond []entry) passCost {
 	now := measure(m.src)
-	c := cost{
+	c := passCost{
 		bytes: float64(now.bytes - m.bytes), events: now.events - m.events, asked: now.asked - m.asked,
 		sessions: now.sess - m.sess, rounds: now.neg - m.neg,
 	}
@@ -118,10 +118,10 @@ func (l *lab) reconcileOne(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	run := func(name string, negentropy bool, lacking []entry) (cost, error) {
+	run := func(name string, negentropy bool, lacking []entry) (passCost, error) {
 		database := filepath.Join(l.dir, fmt.Sprintf("%s-%d.db", name, l.run))
 		if err := copyFile(base, database); err != nil {
-			return cost{}, err
+			return passCost{}, err
 		}
 		return passOne(ctx, database, negentropy, common, lacking)
 	}
@@ -142,37 +142,37 @@ func (l *lab) reconcileOne(ctx context.Context) error {
 }
 
 // passOne asks a remote relay that has the common events and those that are lacking.
-func passOne(ctx context.Context, database string, negentropy bool, common, lacking []entry) (_ cost, err error) {
+func passOne(ctx context.Context, database string, negentropy bool, common, lacking []entry) (_ passCost, err error) {
 	events := newStore()
 	for _, e := range append(common[:len(common):len(common)], lacking...) {
 		events.add(e)
 	}
 	src, err := newSource(ctx, events, loopback)
 	if err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	defer src.close()
 	src.speaks = true
 	own, err := newSink(ctx, idsOf(lacking))
 	if err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	defer own.close()
 	b, err := makeBed(ctx, "sqlite:"+database, own.urls()[0], src.urls()[0], negentropy)
 	if err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
 	events.answer([]nostr.Filter{{Limit: 1}}, 1) // sorts
 	m, start := measure(src), time.Now()
 	if err := b.ask(ctx, 1, nostr.Filter{Tags: nostr.TagMap{"K": {"1617", "1618", "1621"}}}); err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	took := time.Since(start)
 	select {
 	case <-own.done():
 	default:
-		return cost{}, fmt.Errorf("the batch has ended and %d events are missing", len(own.missing()))
+		return passCost{}, fmt.Errorf("the batch has ended and %d events are missing", len(own.missing()))
 	}
 	if at := own.arrivals(); len(at) > 0 {
 		took = at[len(at)-1].Sub(start)
@@ -183,7 +183,7 @@ func passOne(ctx context.Context, database string, negentropy bool, common, lack
 }
 
 // checkMode refuses the figure of a pass that was not what it should have been.
-func checkMode(c cost, negentropy bool) error {
+func checkMode(c passCost, negentropy bool) error {
 	if negentropy != (c.sessions > 0) {
 		return fmt.Errorf("%d reconciliations in a pass with negentropy %t", c.sessions, negentropy)
 	}
@@ -191,13 +191,15 @@ func checkMode(c cost, negentropy bool) error {
 }
 
 // compare prints what the three passes took.
-func (l *lab) compare(name string, same, by, paged cost, seconds, megabytes, identical *must) {
+func (l *lab) compare(name string, same, by, paged passCost, seconds, megabytes, identical *must) {
 	add := func(what, unit string, v float64, m *must) { l.figures.add("reconcile", name+": "+what, unit, v, m) }
 	add("1 % missing, negentropy", "s", by.took.Seconds(), seconds)
 	add("its bytes beyond the missing events", "MB", by.bytes/1e6, megabytes)
 	add("its reconciliations", "", float64(by.sessions), nil)
 	add("its messages of them", "", float64(by.rounds), nil)
 	add("its questions", "", float64(by.asked), nil)
+	add("events sent by the remote", "", float64(by.events), nil)
+	add("bytes beyond the missing events and identical sets", "MB", (by.bytes-same.bytes)/1e6, nil)
 	add("1 % missing, paged", "s", paged.took.Seconds(), nil)
 	add("bytes of the pages beyond the missing events", "MB", paged.bytes/1e6, nil)
 	add("its pages", "", float64(paged.asked), nil)

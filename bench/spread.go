@@ -102,28 +102,28 @@ func (p *passes) survey(ctx context.Context, n int) (_ string, err error) {
 }
 
 // run gives what a new daemon's first pass at the remote relay takes. Its clock starts with the first question.
-func (p *passes) run(ctx context.Context, negentropy bool, lacking []entry) (_ cost, err error) {
+func (p *passes) run(ctx context.Context, negentropy bool, lacking []entry) (_ passCost, err error) {
 	o := daemonOptions{own: p.own.urls()[0], from: p.database}
 	name := "negentropy"
 	if !negentropy {
 		o.env, name = []string{"NGIT_SYNC_SYNC_NEGENTROPY=off"}, "paged"
 	}
 	if o.profile, err = p.l.profileDir("reconcile-" + name); err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	p.own.expect(idsOf(lacking))
 	p.src.first.Store(0)
 	m := measure(p.src)
 	d, err := p.l.daemonFrom(ctx, o)
 	if err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	defer func() { err = errors.Join(err, d.stop(), os.Remove(d.database)) }()
 	if err := p.l.await(ctx, p.own, d); err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	if err := d.connected(ctx, 1); err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	end := time.Now() // of the pass; pollEvery late at most
 	if at := p.own.arrivals(); len(at) > 0 {
@@ -132,7 +132,7 @@ func (p *passes) run(ctx context.Context, negentropy bool, lacking []entry) (_ c
 	c := m.since(lacking)
 	c.took = end.Sub(time.Unix(0, p.src.first.Load()))
 	if err := d.profileTo(o.profile); err != nil {
-		return cost{}, err
+		return passCost{}, err
 	}
 	return c, checkMode(c, negentropy)
 }
