@@ -30,6 +30,9 @@ func (c *core) rule(w *work) (ruling, *work, string) {
 	if c.known[w.event.ID] == Stored {
 		return ruleHave, nil, "on the own relay"
 	}
+	if c.o.Rules.DenyAuthors[w.event.PubKey] {
+		return ruleForeign, nil, "scope.deny_authors names its author"
+	}
 	switch w.event.Kind {
 	case event.KindAnnouncement:
 		return c.ruleAnnouncement(w)

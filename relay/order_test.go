@@ -249,3 +249,15 @@ func TestAtMostTheWindowIsInFlight(t *testing.T) {
 	b.ok(big)
 	require.Equal(t, []string{"late"}, b.out())
 }
+
+func TestNothingByADeniedAuthorIsPublished(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.Rules.DenyAuthors = map[event.PubKey]bool{testKey(2): true} })
+	a := repo("a", 1, "x", benchStart)
+	b.observe(announced(a))
+	denied := issue("denied", 2, 1, "x")
+	reply := comment("reply", 3, denied)
+	b.historic(denied, reply, issue("welcome", 3, 1, "x"))
+	require.Equal(t, []string{"welcome"}, b.out())
+	b.is(Irrelevant, denied)
+	b.is(Parked, reply)
+}
