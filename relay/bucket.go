@@ -10,6 +10,7 @@ type bucket struct {
 	tokens     float64
 	background float64 // tokens that background work may use
 	at         time.Time
+	free       bool // there is no need of tokens until the relay asks us to slow down
 }
 
 const (
@@ -44,6 +45,9 @@ func (b *bucket) refill(now time.Time) {
 
 // take uses up a token, on credit if need be.
 func (b *bucket) take(background bool) {
+	if b.free {
+		return
+	}
 	b.tokens--
 	if background {
 		b.background--
@@ -53,12 +57,18 @@ func (b *bucket) take(background bool) {
 // ready reports whether there is a token, else when there will be one.
 func (b *bucket) ready(now time.Time) (time.Time, bool) {
 	b.refill(now)
+	if b.free {
+		return now, true
+	}
 	return due(now, b.tokens, b.perMinute)
 }
 
 // backgroundReady is ready for the tenth that is open to background work.
 func (b *bucket) backgroundReady(now time.Time) (time.Time, bool) {
 	b.refill(now)
+	if b.free {
+		return now, true
+	}
 	return due(now, b.background, backgroundShare*b.perMinute)
 }
 
@@ -73,6 +83,7 @@ func due(now time.Time, tokens, perMinute float64) (time.Time, bool) {
 // halve slows down, from the pace that has been reached by now.
 func (b *bucket) halve(now time.Time) {
 	b.refill(now)
+	b.free = false
 	b.perMinute = max(min(leastPerMinute, b.most), b.perMinute/2)
 	b.tokens = min(b.tokens, 1)
 	b.background = min(b.background, 1)

@@ -28,6 +28,7 @@ type ConnOptions struct {
 	Grace         time.Duration // for events of a subscription that was closed, 30 s
 	RatePause     time.Duration // of historic work after a rate signal, 65 s
 	REQsPerMinute int           // 1200; halved on every rate signal down to 6
+	Unpaced       bool          // the pace holds from the first rate signal on: for the own relay, which is the operator's
 	LivePerSecond int           // live events of a Stranger that are read, each 4 KiB counting as one, 500; a burst of ten times as many
 	Login         *Login        // answers challenges, nil: they are not answered
 	Negentropy    bool          // history is reconciled where the relay speaks NIP-77
@@ -134,6 +135,7 @@ func (c *Conn) Run(ctx context.Context) error {
 	c.limits = c.o.Learned.Apply(stated, now)
 	c.learnedMode()
 	c.bucket = newBucket(c.o.REQsPerMinute, c.limits.REQsPerMinute, now)
+	c.bucket.free = c.o.Unpaced
 	c.flow = newFlow(c.o.LivePerSecond, now)
 	c.seenAt, c.markAt = now, now.Add(c.o.MarkEvery)
 	c.log.Debug("connected", zap.Int("subscriptions", c.limits.Subscriptions), zap.Int("page", c.limits.PageLimit))

@@ -73,6 +73,23 @@ func TestBucket(t *testing.T) {
 	require.InDelta(t, 1200, b.perMinute, 0.001)
 	require.InDelta(t, bucketBurst, b.tokens, 0.001)
 
+	free := newBucket(1200, 0, now)
+	free.free = true
+	for range 10 * bucketBurst {
+		free.take(true)
+	}
+	_, ok = free.ready(now)
+	require.True(t, ok)
+	_, ok = free.backgroundReady(now)
+	require.True(t, ok)
+	free.halve(now)
+	_, ok = free.ready(now)
+	require.True(t, ok, "one at least")
+	free.take(false)
+	at, ok = free.ready(now)
+	require.False(t, ok)
+	require.InDelta(t, 100, at.Sub(now).Milliseconds(), 2, "10 a second from then on")
+
 	slow := newBucket(3, 0, now)
 	slow.halve(now)
 	require.InDelta(t, 3, slow.perMinute, 0.001, "a slower one is left alone")

@@ -121,6 +121,29 @@ func TestHalvingCountsFromThePaceOfNow(t *testing.T) {
 	})
 }
 
+// The own relay is the operator's: it is asked as fast as it answers, until it says that it is too much.
+func TestUnpacedRelayIsPacedFromItsFirstSignalOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) {
+			onePerREQ(60)(o)
+			o.Unpaced = true
+		})
+		var fs []nostr.Filter
+		for i := range 300 {
+			fs = append(fs, kinds(2000+i))
+		}
+		began := time.Now()
+		g.ask(1, fs...)
+		require.Empty(t, g.wait(1).Err)
+		require.Zero(t, time.Since(began))
+		g.relay.Broadcast(`["NOTICE","slow down"]`)
+		synctest.Wait()
+		g.ask(2, fs...)
+		require.Empty(t, g.wait(2).Err)
+		require.Greater(t, time.Since(began), 5*time.Minute)
+	})
+}
+
 func TestBackgroundBucket(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	b := newBucket(600, 0, now)

@@ -2,6 +2,7 @@ package selfsub
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ type question struct {
 	roots []event.ID
 	at    int               // roots that are done
 	known map[event.ID]bool // those in roots
+	ours  relay.KnownIDs    // what need not be shown
 	batch relay.BatchID     // of the step that is being read, 0: none
 	step  int               // roots that it asks about
 	tries int               // that failed
@@ -38,14 +40,26 @@ const (
 	mostUnwritten = 20_000
 )
 
-// Ask reads what the own relay holds of the repos with these coordinates and roots, and of roots that it shows; the batch that answers
-// says Answered. At most one Ask may be unanswered.
+// Ask reads what the own relay holds of the repos with these coordinates and roots, and of roots that it shows, as far as the ledger does
+// not have it as stored (where the own relay speaks NIP-77; else all of it); the batch that answers says Answered. At most one Ask may be unanswered.
 func (s *Subscriber) Ask(refs []event.Ref, roots []event.ID) {
 	q := question{open: true, refs: refs, known: make(map[event.ID]bool, len(roots))}
 	for _, id := range roots {
 		q.add(id)
 	}
+	q.ours = s.toldOf(maps.Clone(q.known))
 	s.asks <- q
+}
+
+// toldOf is what the ledger has as stored, but for roots that the engine does not know: of those it has to hear.
+func (s *Subscriber) toldOf(roots map[event.ID]bool) relay.KnownIDs {
+	return func(ctx context.Context, f nostr.Filter, yield func(createdAt int64, id event.ID)) error {
+		return s.opt.Stored(ctx, f, func(createdAt int64, kind int, id event.ID) {
+			if !event.IsRoot(kind) || roots[id] {
+				yield(createdAt, id)
+			}
+		})
+	}
 }
 
 func (q *question) add(id event.ID) {
@@ -75,7 +89,7 @@ func (s *Subscriber) askQuestion() {
 	}
 	s.batch++
 	q.batch = s.batch
-	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: fs}})
+	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: fs, Ours: q.ours}})
 }
 
 // aboutRepos asks for what tags coordinates, and for the announcements and states of their authors.

@@ -26,6 +26,7 @@ type bench struct {
 	passed  time.Duration
 	s       *Subscriber
 	conn    relay.ConnID
+	learned relay.Learned
 	batches []relay.Batch // not answered
 	held    []event.ID
 	overs   int
@@ -87,10 +88,10 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-func (b *bench) Dial(id relay.ConnID, _ relayurl.URL, _ relay.Trust, _ relay.Learned) {
+func (b *bench) Dial(id relay.ConnID, _ relayurl.URL, _ relay.Trust, learned relay.Learned) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.conn = id
+	b.conn, b.learned = id, learned
 }
 
 func (b *bench) Send(id relay.ConnID, c relay.Command) {
@@ -226,6 +227,29 @@ func TestQuestionGoesFromCoordinatesToRoots(t *testing.T) {
 	})
 }
 
+// What the ledger has as stored need not be shown again, but for roots: the engine hears of those that it does not know by no other way.
+func TestLedgerStandsForWhatItHasButForUnknownRoots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		known, unknown, reply := event.ID{1}, event.ID{2}, event.ID{3}
+		b.s.opt.Stored = func(_ context.Context, f nostr.Filter, yield func(int64, int, event.ID)) error {
+			require.Equal(t, []int{9}, f.Kinds)
+			yield(10, event.KindIssue, known)
+			yield(20, event.KindPatch, unknown)
+			yield(30, event.KindComment, reply)
+			return nil
+		}
+		b.ask([]event.Ref{tool}, known)
+		first := b.next().Ours
+		b.answer(true, signed(event.KindIssue, "issue", nostr.Tag{"a", tool.String()}))
+		for _, ours := range []relay.KnownIDs{first, b.next().Ours} {
+			got := map[event.ID]int64{}
+			require.NoError(t, ours(t.Context(), nostr.Filter{Kinds: []int{9}}, func(at int64, id event.ID) { got[id] = at }))
+			require.Equal(t, map[event.ID]int64{known: 10, reply: 30}, got)
+		}
+	})
+}
+
 func TestQuestionThatFailsEndsAfterThreeTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
@@ -275,6 +299,18 @@ func TestQuestionIsAskedAgainWhenTheOwnRelayIsBack(t *testing.T) {
 		require.Len(t, values(b.next(), "e"), 1, "it goes on where it was")
 		b.answer(true)
 		require.Equal(t, 1, b.answers())
+	})
+}
+
+func TestOwnRelayThatRefusesNegentropyIsPagedForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.s.Reports() <- relay.Evidence{ID: b.conn, At: time.Now(), Subscriptions: 3}
+		b.s.Reports() <- relay.Evidence{ID: b.conn, At: time.Now(), NoNegentropy: "silence"}
+		said := time.Now()
+		b.down()
+		b.pass(maxRedial)
+		require.Equal(t, relay.Learned{NoNegentropy: said.Add(24 * time.Hour)}, b.learned)
 	})
 }
 

@@ -25,8 +25,10 @@ type Options struct {
 
 	// Held gives the publisher events that a survey has shown, over with the last of an Ask. It returns the number of the last ledger
 	// row, once theirs are queued, or false when the publisher has ended.
-	Held  func(events []*event.Event, over bool) (relay.Seq, bool)
-	Flush func(context.Context) error // waits until what the ledger was given is written
+	Held func(events []*event.Event, over bool) (relay.Seq, bool)
+	// Stored calls yield for what matches a filter and is on the own relay, as far as the ledger knows. It is called from a helper goroutine.
+	Stored func(ctx context.Context, f nostr.Filter, yield func(createdAt int64, kind int, id event.ID)) error
+	Flush  func(context.Context) error // waits until what the ledger was given is written
 
 	Log *zap.Logger
 }
@@ -53,6 +55,7 @@ type Subscriber struct {
 	open     bool // dialled, and Down has not been said
 	up       bool
 	failures int
+	learned  relay.Learned
 	batch    relay.BatchID // last one used
 	picture  picture
 	question question
@@ -90,6 +93,7 @@ const (
 	baseRedial   = time.Second
 	maxRedial    = 30 * time.Second
 	liveSub      = "self"
+	pagedFor     = 24 * time.Hour // an own relay that refuses NIP-77
 )
 
 // New makes a subscriber. Its Reports are those of the wire given to Run.
@@ -154,7 +158,7 @@ func (s *Subscriber) sweep() {
 func (s *Subscriber) dial() {
 	s.conn++
 	s.open = true
-	s.wire.Dial(s.conn, s.opt.URL, relay.Operator, relay.Learned{})
+	s.wire.Dial(s.conn, s.opt.URL, relay.Operator, s.learned)
 }
 
 func (s *Subscriber) report(r relay.Report) {
@@ -181,6 +185,10 @@ func (s *Subscriber) report(r relay.Report) {
 			s.stepFailed("connection lost")
 		}
 		s.flush()
+	case relay.Evidence:
+		if r.NoNegentropy != "" { // not to be waited for again on every connection
+			s.learned.NoNegentropy = r.At.Add(pagedFor)
+		}
 	case relay.Closed:
 		// without its live subscription the picture ages: begin again on a new connection
 		s.opt.Log.Warn("own relay closed the subscription", zap.String("reason", r.Reason))

@@ -24,6 +24,7 @@ type database interface {
 	sync.Store
 	sync.Ledger
 	Known(ctx context.Context, f nostr.Filter, yield func(createdAt int64, id event.ID)) error
+	Stored(ctx context.Context, f nostr.Filter, yield func(createdAt int64, kind int, id event.ID)) error
 }
 
 // ring is the four rooms of docs/dataflow.md and the channels between them.
@@ -53,10 +54,11 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 	})})
 	r.self = selfsub.New(selfsub.Options{
 		URL: set.own, Window: set.cfg.Sync.BatchWindow, Observe: r.publisher.Observe, Facts: facts,
-		Held: r.publisher.Held, Flush: db.Flush, Log: log.Named("selfsub"),
+		Held: r.publisher.Held, Stored: db.Stored, Flush: db.Flush, Log: log.Named("selfsub"),
 	})
 	r.selfFleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: set.conn(relay.ConnOptions{
 		Dialer: dialer, Sink: r.self, Reports: r.self.Reports(), Login: set.login, Log: log.Named("selfsub"),
+		Negentropy: set.cfg.Sync.Negentropy != "off", Unpaced: true,
 	})})
 	state, err := db.Load(ctx)
 	if err != nil {
