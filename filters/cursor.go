@@ -37,6 +37,8 @@ type cursor struct {
 	unseen   int  // credits that are new to the pager
 	returned bool // an event of the boundary second came
 	lost     bool // displaced
+	last     int64
+	disorder bool // an own event is newer than the one before it, at last
 
 	// below says that its last page brought something new, yet less than half of what the relay has proven: the
 	// relay should have had no more.
@@ -92,6 +94,7 @@ func (c *cursor) ask(limit int, lag int64) nostr.Filter {
 		f.Until = &until
 	}
 	c.credits, c.unseen, c.returned = nil, 0, false
+	c.last, c.disorder = math.MaxInt64, false
 	return f
 }
 
@@ -103,6 +106,10 @@ func (c *cursor) add(cr credit, unseen bool) {
 	}
 	if cr.at == c.until {
 		c.returned = true
+	}
+	if cr.own {
+		c.disorder = c.disorder || cr.at > c.last
+		c.last = cr.at
 	}
 }
 

@@ -26,6 +26,27 @@ func (p *Pager) EOSE(hint Hint) {
 	}
 }
 
+// Cut says that the page was ended before its EOSE: by us, because it brought more than was asked for, or by the relay, which closed it or
+// fell silent. Where each filter's events came newest first, the page shows how far it has got, as if the relay had said that there is
+// more. Else, and when nothing new came, all filters that have not ended fail, and Cut reports false.
+func (p *Pager) Cut() bool {
+	pg := p.page
+	if pg == nil {
+		return false
+	}
+	usable := pg.wanted > 0 || pg.arrived >= p.MaxEvents()
+	for _, c := range pg.cursors {
+		usable = usable && !c.disorder
+	}
+	if !usable {
+		p.Fail()
+		return false
+	}
+	pg.arrived = min(pg.arrived, p.MaxEvents())
+	p.EOSE(HintMore)
+	return true
+}
+
 func (p *Pager) endPart(pg *page, hint Hint) {
 	n, count := p.narrow, len(pg.seen)
 	// What says that there is more than one event, or is full of others, cannot be narrowed.
@@ -62,7 +83,7 @@ func (p *Pager) endPage(pg *page, hint Hint) (progress bool) {
 		// A page is no smaller than proven for being asked for less.
 		limit := p.share(len(pg.cursors))
 		below := 2*pg.credited <= min(before.Page, limit*len(pg.cursors)) && 2*len(c.credits) <= min(before.Filter, limit)
-		c.below, c.pageSize, c.size = fresh && below, pg.credited, len(c.credits)
+		c.below, c.pageSize, c.size = fresh && below && hint != HintMore, pg.credited, len(c.credits)
 		switch {
 		case c.complete() || (finish && p.bounded(c)):
 			c.done = true

@@ -215,6 +215,53 @@ func TestPagerFarFuture(t *testing.T) {
 	require.True(t, p.Ends()[0].Done)
 }
 
+// A page that is cut shows how far it has got where its events came newest first.
+func TestPagerGoesOnBelowACut(t *testing.T) {
+	at := func(events []*event.Event, order ...int) (out []*event.Event) {
+		for _, i := range order {
+			out = append(out, events[i])
+		}
+		return out
+	}
+	e, q := tagFilter("e", "x"), tagFilter("q", "x")
+	alone := history("9 e:x", "8 e:x", "8 e:x", "7 e:x")
+	two := history("9 e:x", "8 e:x", "7 q:x", "6 e:x q:x", "5 q:x")
+	for name, tc := range map[string]struct {
+		fs     []nostr.Filter
+		events []*event.Event
+		next   string // REQ; empty: it has failed
+		ends   []filters.End
+	}{
+		"newest first":                       {[]nostr.Filter{e}, at(alone, 0, 1, 2), "e:x <=8", []filters.End{{Until: 9}}},
+		"oldest first":                       {[]nostr.Filter{e}, at(alone, 3, 2, 1), "", nil},
+		"nothing":                            {[]nostr.Filter{e}, nil, "", nil},
+		"one filter after the other":         {[]nostr.Filter{e, q}, at(two, 0, 1, 3, 2, 4), "e:x <=8 + q:x <=5", []filters.End{{Until: 9}, {Until: 6}}},
+		"only the first filter":              {[]nostr.Filter{e, q}, at(two, 0, 1), "e:x <=8", []filters.End{{Until: 9}, {}}},
+		"an event of both moves neither":     {[]nostr.Filter{e, q}, at(two, 0, 3), "e:x <=9", []filters.End{{Until: 10}, {}}},
+		"the other filter's order is broken": {[]nostr.Filter{e, q}, at(two, 0, 1, 4, 2), "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := filters.NewPager(tc.fs, 9)
+			_, ok := p.Next()
+			require.True(t, ok)
+			for _, e := range tc.events {
+				p.Event(e)
+			}
+			require.Equal(t, tc.next != "", p.Cut())
+			if tc.next == "" {
+				require.Equal(t, filters.FaultAborted, p.Ends()[0].Fault)
+				return
+			}
+			require.Equal(t, tc.ends, p.Ends())
+			req, ok := p.Next()
+			require.True(t, ok)
+			require.Equal(t, tc.next, short(req))
+			require.False(t, p.Cut(), "nothing new came")
+		})
+	}
+	require.False(t, filters.NewPager([]nostr.Filter{e}, 9).Cut(), "no page was asked")
+}
+
 // page feeds one page to a pager.
 func page(t *testing.T, p *filters.Pager, hint filters.Hint, events ...*event.Event) {
 	t.Helper()

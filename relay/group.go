@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nbd-wtf/go-nostr"
 
@@ -22,6 +23,11 @@ type group struct {
 	over     bool
 	bad      bool // an offence was counted
 	loose    *filters.Set
+	cuts     int       // pages of it that ended before their EOSE
+	later    int       // rate signals in a row that its pages were refused for
+	limited  time.Time // the last of them
+	hasty    bool      // a stored event came behind the end of one of its pages
+	redo     bool      // it asks once more, because of that
 
 	neg *reconciliation // in place of the pager, nil when the group is paged
 
@@ -71,8 +77,9 @@ func (g *group) ends() []FilterEnd {
 		return slices.Repeat([]FilterEnd{{Done: g.aside || g.neg.stage == negDone}}, len(g.asked))
 	}
 	var out []FilterEnd
+	lost := g.hasty && g.redo
 	for _, e := range g.pager.Ends() {
-		out = append(out, FilterEnd{Done: e.Done, Failed: e.Failed, Until: e.Until, Gap: e.Gap})
+		out = append(out, FilterEnd{Done: e.Done && !lost, Failed: e.Failed || lost, Until: e.Until, Gap: e.Gap})
 	}
 	return out
 }

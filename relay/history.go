@@ -27,6 +27,7 @@ type history struct {
 	doubted bool // proven is not believed on this connection
 	limits  int  // counts the changes of the limits
 	refused refusals
+	eose    eoseManner
 }
 
 func newHistory() history {

@@ -12,52 +12,6 @@ import (
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
-func TestBatchIsPagedOverCaps(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		script relaytest.Options
-	}{
-		{"no cap in reach", relaytest.Options{PageCap: 1000}},
-		{"cap of 50", relaytest.Options{PageCap: 50}},
-		{"cap of 50, stated", relaytest.Options{PageCap: 50, Document: `{"limitation":{"max_limit":50}}`}},
-		{"cap of 2", relaytest.Options{PageCap: 2}},
-		{"hints", relaytest.Options{PageCap: 1000, Hint: "finish"}},
-		{"EOSE twice", relaytest.Options{PageCap: 50, DoubleEOSE: true}},
-		{"every message in a goroutine", relaytest.Options{PageCap: 50, Concurrent: true}},
-		{"slow", relaytest.Options{PageCap: 50, Delay: 10 * time.Second}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				notes := append(relaytest.Notes(180, 1, 5000), relaytest.Notes(170, 7, 4000)...)
-				tt.script.Events = notes
-				g := newRig(t, tt.script, nil)
-				g.ask(1, kinds(1), kinds(7), kinds(1617))
-				end := g.wait(1)
-
-				require.Empty(t, end.Err)
-				for i, f := range end.Filters {
-					require.True(t, f.Done && !f.Failed && !f.Gap, "filter %d: %+v", i, f)
-				}
-				got := g.sink.ids(1)
-				sameIDs(t, wireIDs(notes), got)
-				require.Empty(t, g.relay.OpenSubs())
-				require.Empty(t, reported[Offended](g))
-				require.Zero(t, g.sink.held)
-				for i, m := range g.sink.marksOf(1) {
-					require.Equal(t, i == len(g.sink.marksOf(1))-1, m.Final)
-					require.Len(t, m.Filters, 3)
-				}
-				used := map[string]bool{}
-				for _, r := range g.relay.Requests() {
-					require.False(t, used[r.Sub], "id %s used twice", r.Sub)
-					require.LessOrEqual(t, len(r.Sub), 32)
-					used[r.Sub] = true
-				}
-			})
-		})
-	}
-}
-
 func TestMarksCarryResumePoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t, relaytest.Options{Events: relaytest.Notes(100, 1, 5000), PageCap: 40}, nil)
@@ -68,96 +22,6 @@ func TestMarksCarryResumePoints(t *testing.T) {
 			untils = append(untils, m.Filters[0].Until)
 		}
 		require.Equal(t, []int64{4962, 4923, 4902}, untils[:3])
-	})
-}
-
-func TestBatchFails(t *testing.T) {
-	off := relaytest.Notes(20, 9, 1000)
-	tests := []struct {
-		name     string
-		script   relaytest.Options
-		opts     func(*ConnOptions)
-		err      string
-		after    time.Duration
-		offence  string
-		events   int
-		limited  bool
-		finished bool // some filters ended well
-	}{
-		{name: "never answers", script: relaytest.Options{Delay: time.Hour}, err: "no answer in 15s", after: 15 * time.Second},
-		{name: "never ends", script: relaytest.Options{NoEOSE: true}, err: "silent for 30s", after: 30 * time.Second, events: 30},
-		{
-			name: "never ends, other waits", script: relaytest.Options{NoEOSE: true}, err: "silent for 3s", after: 3 * time.Second, events: 30,
-			opts: func(o *ConnOptions) { o.Limits.IdleWait = 3 * time.Second },
-		},
-		{
-			name: "closed", script: relaytest.Options{RefuseREQ: func(string, []nostr.Filter) string { return "ERROR: bad req: x" }},
-			err: "closed: ERROR: bad req: x",
-		},
-		{
-			name: "closed in the middle", script: relaytest.Options{CloseAfter: 10, CloseReason: "error: shutting down"},
-			err: "closed: error: shutting down", events: 10,
-		},
-		{
-			name: "rate-limited", script: relaytest.Options{RateLimited: true},
-			err: "closed: rate-limited: slow down, please", limited: true,
-		},
-		{name: "ignores until", script: relaytest.Options{IgnoreUntil: true, PageCap: 10}, err: "unpageable", offence: OffenceUnpageable, events: 10},
-		{
-			name: "sends what was not asked for", script: relaytest.Options{OffFilter: off}, events: 30,
-			err: "events that were not asked for", offence: OffenceOffFilter,
-		},
-		{name: "streams for ever", script: relaytest.Options{Endless: true}, err: "more events than asked for", offence: OffenceEndless, events: 532},
-		{name: "relay goes", script: relaytest.Options{DropAfter: 10}, err: "connection lost: lost", events: 10},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				tt.script.Events = relaytest.Notes(30, 1, 5000)
-				g := newRig(t, tt.script, tt.opts)
-				start := time.Now()
-				g.ask(1, kinds(1))
-				end := g.wait(1)
-				require.Equal(t, tt.err, end.Err)
-				require.True(t, end.Filters[0].Failed)
-				require.Equal(t, tt.after, g.sink.at[len(g.sink.at)-1].Sub(start))
-				require.Len(t, g.sink.ids(1), tt.events)
-				require.Zero(t, g.sink.held, "credit comes back")
-				var kinds []string
-				for _, o := range reported[Offended](g) {
-					kinds = append(kinds, o.Kind)
-				}
-				if tt.offence == "" {
-					require.Empty(t, kinds)
-				} else {
-					require.Equal(t, []string{tt.offence}, kinds)
-				}
-				require.Len(t, reported[Limited](g), map[bool]int{true: 1}[tt.limited])
-				require.Empty(t, g.relay.OpenSubs())
-			})
-		})
-	}
-}
-
-func TestFailedFiltersDoNotSpoilOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		notes := relaytest.Notes(30, 1, 5000)
-		g := newRig(t, relaytest.Options{
-			Events: notes,
-			RefuseREQ: func(_ string, fs []nostr.Filter) string {
-				if fs[0].Kinds[0] == 7 {
-					return "ERROR: bad req: no kind 7"
-				}
-				return ""
-			},
-		}, func(o *ConnOptions) { o.Limits.FiltersPerREQ = 1 })
-		g.ask(1, kinds(7), kinds(1), kinds(7, 8))
-		end := g.wait(1)
-		require.Equal(t, "closed: ERROR: bad req: no kind 7", end.Err)
-		require.True(t, end.Filters[0].Failed)
-		require.True(t, end.Filters[1].Done && !end.Filters[1].Failed)
-		require.True(t, end.Filters[2].Failed)
-		require.Len(t, g.sink.ids(1), 30)
 	})
 }
 
@@ -310,18 +174,6 @@ func TestUnreadableEventsHideNothing(t *testing.T) {
 		g.ask(1, kinds(1))
 		require.Empty(t, g.wait(1).Err)
 		require.Equal(t, []string{old.ID}, g.sink.ids(1))
-	})
-}
-
-func TestEarlyEOSELosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		notes := relaytest.Notes(20, 1, 5000)
-		g := newRig(t, relaytest.Options{Events: notes, EarlyEOSE: true}, nil)
-		g.ask(1, kinds(1))
-		g.wait(1)
-		synctest.Wait()
-		sameIDs(t, wireIDs(notes), append(g.sink.ids(1), g.sink.ids(0)...))
-		require.Empty(t, reported[Offended](g))
 	})
 }
 

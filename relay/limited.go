@@ -55,9 +55,10 @@ func (c *Conn) closed(f Frame) {
 			c.fetchAgain(p)
 			return
 		}
-		if tooMany || !c.refused(p, f.Text, f.At) {
-			c.failPage(p, "closed: "+f.Text, false, f.At)
+		if c.later(p, prefix, f.At) || (!tooMany && c.refused(p, f.Text, f.At)) {
+			return
 		}
+		c.cutPage(p, "closed: "+f.Text, false, f.At)
 		return
 	}
 	s := c.live.subs[f.Sub]
@@ -120,6 +121,27 @@ func (c *Conn) limited(reason string, now time.Time) {
 	c.bucket.halve(now)
 	c.pause = now.Add(c.o.RatePause)
 	c.report(Limited{ID: c.o.ID, At: now, Reason: reason, REQsPerMinute: int(c.bucket.perMinute)})
+}
+
+// maxLater is how many rate signals in a row a group's pages wait for.
+const maxLater = 3
+
+// later has a page that was refused for our pace wait for the end of the pause: that says nothing of what it asks for.
+func (c *Conn) later(p *page, prefix string, now time.Time) bool {
+	g := p.group
+	if prefix != rateLimited || !now.Before(c.pause) || !p.heard.IsZero() || g.trial != nil || g.batch.abandoned {
+		return false
+	}
+	if !g.limited.Equal(c.limitedAt) {
+		g.limited = c.limitedAt
+		g.later++
+	}
+	if g.later > maxLater {
+		return false
+	}
+	c.closePage(p, false, now)
+	c.fetchAgain(p)
+	return true
 }
 
 // limitedPart has a part of a search for what was refused wait for the end of the pause, a few times in a batch: it says nothing about

@@ -152,8 +152,8 @@ func TestRefusalsOfNegentropy(t *testing.T) {
 		{name: "another version", script: relaytest.Negentropy{Version: 0x60}, verdict: "version 0"},
 		{name: "garbage once", script: relaytest.Negentropy{Garbage: "61ffff"}},
 		{name: "garbage", script: relaytest.Negentropy{Garbage: "61ffff"}, filters: 2, verdict: "malformed"},
-		{name: "too big", script: relaytest.Negentropy{Cap: 200}},
-		{name: "too big with the cap", script: relaytest.Negentropy{Cap: 200, StateCap: true}},
+		{name: "too big", script: relaytest.Negentropy{Cap: 200}, within: lateWait},
+		{name: "too big with the cap", script: relaytest.Negentropy{Cap: 200, StateCap: true}, within: lateWait},
 		{name: "silently capped", script: relaytest.Negentropy{Newest: 100}, verdict: "capped"},
 		{name: "ids that it does not have", script: relaytest.Negentropy{Made: made}, failed: true},
 		{

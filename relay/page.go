@@ -25,6 +25,11 @@ type page struct {
 	arrived, delivered, foreign, unread int
 	ended                               bool // by EOSE
 
+	eose     Frame         // that is not believed before the page has been quiet for lateWait
+	doubted  time.Time     // its moment, zero when there is none
+	lateWait time.Duration // valid with eose, as early
+	early    int           // events that came before it
+
 	ids   map[event.ID]bool // asked for, in place of what the pager asks; true: it has not come yet
 	check bool              // asks for an event that a reconciliation has not listed
 }
@@ -36,8 +41,12 @@ const (
 	maxUnread = 10
 )
 
-// deadline is when the page has failed if nothing more comes. A relay that answers other pages meanwhile is not silent.
+// deadline is when the page has failed if nothing more comes, or has ended if there was an EOSE. A relay that answers other pages
+// meanwhile is not silent.
 func (p *page) deadline(l Limits, answer time.Time) time.Time {
+	if !p.doubted.IsZero() {
+		return earliest(p.heard.Add(p.lateWait), p.sent.Add(l.REQWait))
+	}
 	at := p.sent.Add(l.FrameWait)
 	if answer.After(p.sent) {
 		at = answer.Add(l.FrameWait)
@@ -87,6 +96,10 @@ func (c *Conn) expirePages(now time.Time) {
 	}
 	slices.SortFunc(late, func(a, b *page) int { return a.sent.Compare(b.sent) })
 	for _, p := range late {
+		if !p.doubted.IsZero() {
+			c.heardOut(p)
+			continue
+		}
 		why := fmt.Sprintf("no answer in %s", c.limits.FrameWait)
 		switch {
 		case now.Sub(p.sent) >= c.limits.REQWait:
@@ -94,7 +107,7 @@ func (c *Conn) expirePages(now time.Time) {
 		case !p.heard.IsZero():
 			why = fmt.Sprintf("silent for %s", c.limits.IdleWait)
 		}
-		c.failPage(p, why, true, now)
+		c.cutPage(p, why, true, now)
 	}
 	if now.Before(c.pause) {
 		c.wakeBy(c.pause)
@@ -121,7 +134,7 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 	c.pageHeard(p, f)
 	g := p.group
 	if p.arrived++; p.arrived > p.credit {
-		c.cutOff(p, OffenceEndless, "more events than asked for", f.At)
+		c.tooMany(p, f.At)
 		return
 	}
 	if g.neg != nil {
@@ -138,9 +151,12 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 		}
 	}
 	g.batch.unseen.drop(e.ID)
+	if !p.doubted.IsZero() && p.stored(e) {
+		c.history.eose.late = true
+	}
 	switch g.pager.Event(e) {
 	case filters.TooMany:
-		c.cutOff(p, OffenceEndless, "more events than asked for", f.At)
+		c.tooMany(p, f.At)
 		return
 	case filters.OffFilter:
 		c.foreign(p, e, f)
@@ -202,6 +218,7 @@ func (c *Conn) lateEvent(p *page, f Frame) {
 		c.o.Metrics.dropped(OffenceOffFilter)
 		return
 	}
+	c.hasty(p, e)
 	c.o.Sink.Deliver(Delivery{
 		Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At, Wanted: p.group.batch.wanted,
 	})
@@ -212,8 +229,40 @@ func (c *Conn) pageUnreadable(p *page, f Frame) {
 	c.pageHeard(p, f)
 	p.unread++
 	if p.arrived++; p.arrived > p.credit {
-		c.cutOff(p, OffenceEndless, "more events than asked for", f.At)
+		c.tooMany(p, f.At)
 	}
+}
+
+const (
+	// maxCuts is how many pages of a group may end before their EOSE. What they brought is settled: the next batch goes on below.
+	maxCuts       = 16
+	moreThanAsked = "more events than asked for"
+)
+
+// tooMany ends a page that brought more than was asked for. A relay that only ignores limits is asked on below what came; one that
+// does not come to an end is charged.
+func (c *Conn) tooMany(p *page, now time.Time) {
+	g := p.group
+	if g.neg != nil {
+		c.cutOff(p, OffenceEndless, moreThanAsked, now)
+		return
+	}
+	c.cutPage(p, moreThanAsked, true, now)
+	if g.over && slices.ContainsFunc(g.ends(), func(e FilterEnd) bool { return e.Failed }) {
+		c.offendOnce(g, OffenceEndless)
+	}
+}
+
+// cutPage ends a page before its EOSE. What came of it in order counts, and the group goes on below.
+func (c *Conn) cutPage(p *page, why string, tell bool, now time.Time) {
+	g := p.group
+	if g.cuts++; g.neg != nil || g.cuts > maxCuts || p.foreign > 0 || !g.pager.Cut() {
+		c.failPage(p, why, tell, now)
+		return
+	}
+	c.closePage(p, tell, now)
+	c.log.Debug("page cut", zap.String("sub", p.sub), zap.String("why", why), zap.Int("events", p.arrived))
+	c.goOn(g)
 }
 
 // cutOff ends a page that no honest relay sends.
@@ -222,10 +271,19 @@ func (c *Conn) cutOff(p *page, kind, why string, now time.Time) {
 	c.failPage(p, why, true, now)
 }
 
-// pageEOSE ends a page and lets the next one begin.
+// pageEOSE ends a page, at once where the relay is known to send EOSE behind the events.
 func (c *Conn) pageEOSE(p *page, f Frame) {
 	c.pageHeard(p, f)
+	if c.doubtsEOSE(p, f) {
+		return
+	}
+	c.endPage(p, f)
+}
+
+// endPage lets the next page begin.
+func (c *Conn) endPage(p *page, f Frame) {
 	g := p.group
+	g.later = 0
 	if g.neg != nil {
 		c.fetchEOSE(p, f)
 		return
@@ -243,6 +301,11 @@ func (c *Conn) pageEOSE(p *page, f Frame) {
 		c.offendOnce(g, OffenceOffFilter)
 	}
 	c.log.Debug("page", zap.String("sub", p.sub), zap.Int("events", p.arrived), zap.Int("new", p.delivered))
+	c.goOn(g)
+}
+
+// goOn marks what a group has reached, and ends it when all of its filters have ended.
+func (c *Conn) goOn(g *group) {
 	for _, e := range g.pager.Ends() {
 		if !e.Done && !e.Failed {
 			c.o.Sink.Mark(g.batch.mark(c.o.ID))

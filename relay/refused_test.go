@@ -389,9 +389,9 @@ func TestASearchIsBounded(t *testing.T) {
 }
 
 func TestWhatIsNoComplaintAboutFilters(t *testing.T) {
-	for _, reason := range []string{
-		"rate-limited: slow down",
-		"error: too many concurrent subscriptions",
+	for reason, reqs := range map[string]int{
+		"rate-limited: slow down":                  1 + maxLater,
+		"error: too many concurrent subscriptions": 1,
 	} {
 		t.Run(reason, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -399,7 +399,10 @@ func TestWhatIsNoComplaintAboutFilters(t *testing.T) {
 				g := newRig(t, relaytest.Options{RefuseREQ: func(string, []nostr.Filter) string { return reason }}, nil)
 				g.ask(1, fs...)
 				require.Equal(t, "closed: "+reason, g.wait(1).Err)
-				require.Len(t, g.relay.Requests(), 1)
+				for _, r := range g.relay.Requests() {
+					require.Len(t, r.Filters, len(fs))
+				}
+				require.Len(t, g.relay.Requests(), reqs)
 				require.Empty(t, reported[Evidence](g))
 			})
 		})

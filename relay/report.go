@@ -83,6 +83,7 @@ type Evidence struct {
 	StateKinds    bool   // filters without kinds are refused
 	Negentropy    bool   // it answers NIP-77
 	NoNegentropy  string // why it is paged; hostile text, at most 200 bytes
+	Late          bool   // stored events come behind EOSE: what batches that are over have asked is to be asked again
 	Tag, Value    string // a filter with this one value under this tag name ("a", "e") is refused, and others are not
 }
 

@@ -246,6 +246,14 @@ func (g *rig) ask(id BatchID, fs ...nostr.Filter) {
 	g.tell(AskBatch{Batch{ID: id, Filters: fs}})
 }
 
+// prove has the relay show that it sends EOSE behind the events: from then on an empty page is believed at once.
+func (g *rig) prove() {
+	const kind, id = 9999, BatchID(1 << 32)
+	g.relay.Publish(relaytest.Event(1, kind, 1000, "in front of EOSE"))
+	g.ask(id, kinds(kind))
+	g.wait(id)
+}
+
 func (g *rig) said() []Report {
 	g.mu.Lock()
 	defer g.mu.Unlock()

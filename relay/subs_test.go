@@ -199,7 +199,9 @@ func TestDeadlinesHoldUnderAFlood(t *testing.T) {
 func TestLateEventsAreHeldToThePaceOfLiveOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		notes := relaytest.Notes(200, 1621, 1000)
-		g := newRig(t, relaytest.Options{Events: notes, EarlyEOSE: true}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+		g := newRig(t, relaytest.Options{Events: notes}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+		g.prove()
+		g.relay.Set(func(o *relaytest.Options) { o.EarlyEOSE = true })
 		start := time.Now()
 		g.ask(1, kinds(1621))
 		for len(g.sink.ids(0))+len(g.sink.ids(1)) < len(notes) && time.Since(start) < time.Hour {

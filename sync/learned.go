@@ -46,6 +46,9 @@ func (e *Engine) evidence(r *remote, v relay.Evidence, now time.Time) {
 	if v.StateKinds {
 		k.StateKinds = until
 	}
+	if v.Late {
+		r.nextFull = now // what is confirmed may be less than what there is
+	}
 	if v.NoNegentropy != "" {
 		r.reconciles = false
 		k.NoNegentropy, k.NoNegentropyWhy = until, v.NoNegentropy

@@ -281,3 +281,18 @@ func TestARelayThatDoesNotReconcileIsPagedForADay(t *testing.T) {
 	require.Equal(t, "paged: NIP-77 was not needed yet", mode())
 	require.Empty(t, r.learned.NoNegentropyWhy)
 }
+
+// Stored events that came behind EOSE show that what was confirmed may not be all.
+func TestLateEventsBringAPassOverEverything(t *testing.T) {
+	s, _ := told(t, 1)
+	r := s.e.relays[one]
+	s.elapse(time.Minute)
+	require.Nil(t, r.daily)
+	s.report(relay.Evidence{ID: s.conn(one), At: s.now, Reason: "late", Late: true})
+	s.elapse(time.Second)
+	require.NotNil(t, r.daily)
+	require.Equal(t, "late", r.lastNote)
+	s.settleAll(one)
+	s.elapse(time.Hour)
+	require.Nil(t, r.daily, "once")
+}

@@ -59,8 +59,23 @@ type Options struct {
 	RateLimited  bool          // every REQ with stored events asked is answered by CLOSED rate-limited:
 	Garbage      []string      // sent before each EOSE
 	Hint         string        // third element of EOSE (NIP-67)
+	Spoil        Spoil         // changes the answers that the above make
 	Concurrent   bool          // every message has its own goroutine, as in khatru
 }
+
+// Answer is what one REQ with stored events asked gets.
+type Answer struct {
+	Events []nostr.Event
+	Closed string // in place of EOSE
+	Open   bool   // it has no end
+	Hint   string // third element of EOSE
+	Twice  bool   // EOSE is said again behind the late events
+	Late   []nostr.Event
+	After  time.Duration // they come so much later
+}
+
+// Spoil changes the answer to the nth REQ of all connections that asks for stored events, from 1 on.
+type Spoil func(n int, filters []nostr.Filter, a Answer) Answer
 
 // Verdict is the answer to one EVENT.
 type Verdict struct {

@@ -24,6 +24,7 @@ type record struct {
 	documents   int
 	highWater   int
 	sent        int
+	answers     int // to REQs with stored events asked
 	badMessages []string
 	userAgents  []string
 

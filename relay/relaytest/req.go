@@ -93,49 +93,63 @@ func asksStored(filters []nostr.Filter) bool {
 
 // stored sends the stored events of a REQ and its EOSE.
 func (c *conn) stored(sub string, filters []nostr.Filter, o Options) {
-	if o.EarlyEOSE {
-		c.eose(sub, o)
-	}
-	if o.Endless && asksStored(filters) {
+	asked := asksStored(filters)
+	if o.Endless && asked {
+		if o.EarlyEOSE {
+			c.eose(sub, o.Hint, o)
+		}
 		c.endless(sub, filters[0])
 		return
 	}
-	events := append(c.relay.answer(filters, o), o.OffFilter...)
-	for i, e := range events {
-		if o.CloseAfter > 0 && i == o.CloseAfter {
-			break
-		}
-		if !c.say("EVENT", sub, e) {
-			return
-		}
-		c.relay.note(func(r *record) { r.sent++ })
+	a := Answer{Events: append(c.relay.answer(filters, o), o.OffFilter...), Open: o.NoEOSE, Hint: o.Hint, Twice: o.DoubleEOSE}
+	if o.EarlyEOSE {
+		a.Events, a.Late = nil, a.Events
 	}
-	if o.CloseAfter > 0 && len(events) >= o.CloseAfter {
+	if o.CloseAfter > 0 && len(a.Events) >= o.CloseAfter {
+		a.Events, a.Closed = a.Events[:o.CloseAfter], o.CloseReason
+	}
+	if o.Spoil != nil && asked {
+		n := 0
+		c.relay.note(func(r *record) { r.answers++; n = r.answers })
+		a = o.Spoil(n, filters, a)
+	}
+	if !c.give(sub, a.Events) {
+		return
+	}
+	switch {
+	case a.Closed != "":
 		c.mu.Lock()
 		delete(c.subs, sub)
 		c.mu.Unlock()
-		c.say("CLOSED", sub, o.CloseReason)
-		return
+		c.say("CLOSED", sub, a.Closed)
+	case !a.Open:
+		c.eose(sub, a.Hint, o)
 	}
-	if !o.EarlyEOSE {
-		c.eose(sub, o)
-	}
-	if o.DoubleEOSE {
-		c.eose(sub, o)
+	if c.pause(a.After) && c.give(sub, a.Late) && a.Twice {
+		c.eose(sub, a.Hint, o)
 	}
 }
 
-func (c *conn) eose(sub string, o Options) {
+// give sends stored events, and reports whether the client is still there.
+func (c *conn) give(sub string, events []nostr.Event) bool {
+	for _, e := range events {
+		if !c.say("EVENT", sub, e) {
+			return false
+		}
+		c.relay.note(func(r *record) { r.sent++ })
+	}
+	return true
+}
+
+func (c *conn) eose(sub, hint string, o Options) {
 	for _, g := range o.Garbage {
 		c.out.pushPatiently([]byte(g))
 	}
-	switch {
-	case o.NoEOSE:
-	case o.Hint != "":
-		c.say("EOSE", sub, []string{o.Hint})
-	default:
-		c.say("EOSE", sub)
+	if hint != "" {
+		c.say("EOSE", sub, []string{hint})
+		return
 	}
+	c.say("EOSE", sub)
 }
 
 // answer gives what the store has for filters, each with its own limit, every event once.
