@@ -40,6 +40,13 @@ type Entry struct {
 	Reason      string
 	Source      relayurl.URL
 	At          time.Time
+	Offer       Offer // of Rejected and OwnLimit
+}
+
+// Offer says of a refused event how often it was offered again, and when that may be the next time.
+type Offer struct {
+	Count int       // 0 after the first refusal
+	Due   time.Time // the id does not count as known from then on; zero: never
 }
 
 // Cause says why an event waits in the pending table.
@@ -52,28 +59,29 @@ const (
 	CauseRetry                   // a transient refusal
 	CauseFuture                  // created_at lies ahead
 	CauseDown                    // the own relay is away
+	CauseHeld                    // the own relay has it and does not serve it yet; the ledger says held, not pending
 )
 
 // String is the value shown to operators.
 func (c Cause) String() string {
-	return [...]string{"", "parent", "pace", "retry", "future", "own relay down"}[c]
+	return [...]string{"", "parent", "pace", "retry", "future", "own relay down", "held"}[c]
 }
 
 // Waiting is one row of the pending table.
 type Waiting struct {
 	Event  *event.Event // nil when loaded as index only
 	ID     event.ID
-	Needs  event.References // what would lift a CauseParent
+	Needs  event.References // what would lift a CauseParent, or have a CauseHeld offered again at once
 	Cause  Cause
 	Reason string
-	Due    time.Time // for CauseRetry and CauseFuture
-	Tries  int
+	Due    time.Time // for CauseRetry, CauseFuture and CauseHeld
+	Tries  int       // sendings that failed; of CauseHeld, how often it was offered again
 	Since  time.Time
 	Source relayurl.URL
 	Size   int
 }
 
-// Ledger is what the publisher needs of the store. Record, Park and Unpark queue a row and never block; rows are
+// Ledger is what the publisher needs of the store. Those that give a Seq queue a row and never block; rows are
 // written in the order given. The others may wait for the database and are called from helper goroutines only; they
 // see rows that are not written yet.
 type Ledger interface {
@@ -81,8 +89,14 @@ type Ledger interface {
 	Park(Waiting) Seq
 	Unpark(event.ID) Seq
 	Forget(ids []event.ID) Seq
+	// Confirm makes the row of an id say stored; without one it does nothing.
+	Confirm(event.ID) Seq
+	// OfferRefused lets all events be offered again from a moment on that are rejected, or over a limit of the own relay's.
+	OfferRefused(from time.Time) Seq
 	// LoadKnown calls yield for every ledger row.
 	LoadKnown(ctx context.Context, yield func(event.ID, Disposition)) error
+	// LoadOffers calls yield for every ledger row of an event that may be offered again.
+	LoadOffers(ctx context.Context, yield func(event.ID, Offer)) error
 	// LoadWaiting calls yield for every pending row, without its event.
 	LoadWaiting(ctx context.Context, yield func(Waiting)) error
 	// WaitingEvents reads pending rows with their events; ids that are gone are left out.

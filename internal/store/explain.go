@@ -22,6 +22,7 @@ type Explanation struct {
 	Source      relayurl.URL // who brought it first
 	FirstSeen   time.Time
 	Updated     time.Time
+	Offer       relay.Offer    // of a refused event
 	Waiting     *relay.Waiting // its pending row, with the event; nil when it has none
 }
 
@@ -42,6 +43,7 @@ func (s *Store) Explain(ctx context.Context, id event.ID) (Explanation, bool, er
 	}
 	if f.changed {
 		x.Disposition, x.Reason, x.Source, x.Updated = f.disposition, string(f.entry.reason), f.entry.source, f.at.UTC()
+		x.Offer = relay.Offer{Count: f.entry.offer.Count, Due: f.entry.offer.Due.UTC()}
 	}
 	if f.fresh {
 		x.Kind, x.CreatedAt, x.PubKey, x.FirstSeen = f.facts.kind, f.facts.createdAt, f.facts.pubkey, f.seen.UTC()
@@ -54,17 +56,18 @@ func (s *Store) Explain(ctx context.Context, id event.ID) (Explanation, bool, er
 }
 
 func (s *Store) storedExplanation(ctx context.Context, id event.ID) (x Explanation, found bool, err error) {
-	const query = `SELECT l.kind, l.created_at, l.pubkey, l.disposition, l.reason, u.url, l.first_seen, l.updated
+	const query = `SELECT l.kind, l.created_at, l.pubkey, l.disposition, l.reason, u.url, l.first_seen, l.updated,
+		l.offers, l.offer_at
 		FROM ledger l LEFT JOIN urls u ON u.num = l.source WHERE l.id = $1`
 	err = scan(ctx, s.backend.readers(), query, []any{id[:]}, func(read func(...any) error) error {
 		var pubkey, reason, source []byte
-		var seen, updated sql.NullInt64
-		if err := read(&x.Kind, &x.CreatedAt, &pubkey, &x.Disposition, &reason, &source, &seen, &updated); err != nil {
+		var seen, updated, due sql.NullInt64
+		if err := read(&x.Kind, &x.CreatedAt, &pubkey, &x.Disposition, &reason, &source, &seen, &updated, &x.Offer.Count, &due); err != nil {
 			return err
 		}
 		found = true
 		x.PubKey, x.Reason, x.Source = fit(pubkey), string(reason), relayurl.URL(source)
-		x.FirstSeen, x.Updated = timeOf(seen), timeOf(updated)
+		x.FirstSeen, x.Updated, x.Offer.Due = timeOf(seen), timeOf(updated), timeOf(due)
 		return nil
 	})
 	if err != nil || !found {

@@ -27,9 +27,9 @@ type fate struct {
 
 // apply changes the fate as one op says.
 //
-// The rules: Record sets the ledger row and leaves the pending row alone. Park adds or changes the pending row and makes
-// the ledger say pending. Unpark removes the pending row, and the ledger row if it still says pending: nobody knows that
-// event any more. Forget removes both.
+// The rules: Record sets the ledger row and leaves the pending row alone; Confirm does so with a row that is there. Park adds
+// or changes the pending row and makes the ledger say pending or held. Unpark removes the pending row, and the ledger row if
+// it still says so: nobody knows that event any more. Forget removes both.
 func (f *fate) apply(o *op) {
 	switch o.verb {
 	case record:
@@ -38,12 +38,23 @@ func (f *fate) apply(o *op) {
 		f.park(o)
 	case unpark:
 		f.waits, f.wait, f.whole = false, nil, false
-		if f.disposition == relay.Parked {
+		if f.disposition == relay.Parked || f.disposition == relay.Held {
 			f.drop()
 		}
 	case forget:
 		f.waits, f.wait, f.whole = false, nil, false
 		f.drop()
+	case confirm:
+		if f.exists {
+			f.set(o, entry{disposition: relay.Stored, reason: []byte("on the own relay")})
+		}
+	}
+}
+
+// offer lets a refused event be offered again. What is as in the database is changed there.
+func (f *fate) offer(from time.Time) {
+	if f.changed && (f.disposition == relay.Rejected || f.disposition == relay.OwnLimit) {
+		f.entry.offer.Due = from
 	}
 }
 
@@ -72,7 +83,11 @@ func (f *fate) park(o *op) {
 		w.Event = f.wait.Event
 	}
 	f.waits, f.wait = true, &w
-	f.set(o, entry{disposition: relay.Parked, reason: clip(w.Reason), source: w.Source})
+	d := relay.Parked
+	if w.Cause == relay.CauseHeld {
+		d = relay.Held
+	}
+	f.set(o, entry{disposition: d, reason: clip(w.Reason), source: w.Source})
 }
 
 func (f *fate) drop() {

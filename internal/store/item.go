@@ -9,14 +9,15 @@ import (
 	"github.com/ngit-sync/ngit-sync/sync"
 )
 
-// item is one place in the queue: a change of the ledger, a row of the engine, or a Recover. Immutable once queued, but for
+// item is one place in the queue: a change of the ledger, a row of the engine, a Recover or an OfferRefused. Immutable once queued, but for
 // what the queue notes under its lock.
 type item struct {
 	seq     relay.Seq
 	op      *op
 	row     sync.Row
 	rests   relay.Seq // with row
-	recover relay.Seq // with neither: what Recover was told
+	recover relay.Seq // with none of the others: what Recover was told
+	offer   time.Time // what OfferRefused was told
 
 	bytes   int
 	prev    *item // the change before of the same id
@@ -32,6 +33,7 @@ const (
 	park
 	unpark
 	forget
+	confirm
 )
 
 // op is one change of the ledger and the pending table, for one id.
@@ -57,6 +59,7 @@ type entry struct {
 	disposition relay.Disposition
 	reason      []byte
 	source      relayurl.URL
+	offer       relay.Offer
 }
 
 func factsOf(e *event.Event) *facts {

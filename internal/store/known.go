@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nbd-wtf/go-nostr"
 
@@ -14,8 +15,8 @@ import (
 	"github.com/ngit-sync/ngit-sync/relay"
 )
 
-// Known calls yield once for every id in the ledger that matches one filter, whatever became of it: our side of a
-// reconciliation (DESIGN §5). It honours ids, kinds, authors, since, until and the tags a A e E q d k K; limit and search
+// Known calls yield once for every id in the ledger that matches one filter, whatever became of it, but for refused events that may
+// be offered again by now: our side of a reconciliation (DESIGN §5). It honours ids, kinds, authors, since, until and the tags a A e E q d k K; limit and search
 // are ignored. What was queued before the call is seen. A hash collision of a tag value can bring an id too many.
 func (s *Store) Known(ctx context.Context, f nostr.Filter, yield func(createdAt int64, id event.ID)) error {
 	return s.matching(ctx, f, relay.Unknown, func(createdAt int64, _ int, id event.ID) { yield(createdAt, id) })
@@ -62,7 +63,7 @@ type knownQuery struct {
 
 func newKnownQuery(f nostr.Filter, d relay.Disposition) (*knownQuery, error) {
 	q := &knownQuery{}
-	var where []string
+	where := []string{`(l.offer_at IS NULL OR l.offer_at > ` + q.arg(time.Now().UnixMilli()) + `)`}
 	names := make([]string, 0, len(f.Tags))
 	for name := range f.Tags {
 		if !indexedTag(name) {

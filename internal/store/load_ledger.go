@@ -34,6 +34,30 @@ func (s *Store) LoadKnown(ctx context.Context, yield func(event.ID, relay.Dispos
 	return nil
 }
 
+// LoadOffers calls yield for every ledger row of an event that may be offered again. It waits until what was queued before is
+// written.
+func (s *Store) LoadOffers(ctx context.Context, yield func(event.ID, relay.Offer)) error {
+	if err := s.Flush(ctx); err != nil {
+		return fmt.Errorf("load offers: %w", err)
+	}
+	const query = `SELECT id, offers, offer_at FROM ledger WHERE offer_at IS NOT NULL`
+	err := scan(ctx, s.backend.readers(), query, nil, func(read func(...any) error) error {
+		var id sql.RawBytes
+		var o relay.Offer
+		var due sql.NullInt64
+		if err := read(&id, &o.Count, &due); err != nil {
+			return err
+		}
+		o.Due = timeOf(due)
+		yield(fit(id), o)
+		return nil
+	})
+	if err != nil {
+		return advise(fmt.Errorf("load offers: %w", err))
+	}
+	return nil
+}
+
 const sqlWaiting = ` p.cause, p.tries, p.due, p.since, u.url, p.size, p.reason, p.needs, l.id
 	FROM pending p JOIN ledger l ON l.num = p.ledger LEFT JOIN urls u ON u.num = p.source`
 

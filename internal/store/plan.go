@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"maps"
+	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -70,6 +71,9 @@ func (p *plan) build(group []*item, have map[event.ID]known) {
 	fates := map[event.ID]*fate{}
 	var order []event.ID
 	for _, it := range group {
+		if !it.offer.IsZero() {
+			p.offer(it.offer, fates)
+		}
 		if it.op == nil {
 			continue
 		}
@@ -90,10 +94,20 @@ func (p *plan) build(group []*item, have map[event.ID]known) {
 		switch {
 		case it.row != nil:
 			p.engineRow(it)
-		case it.op == nil:
+		case it.op == nil && it.offer.IsZero():
 			p.recover(it.recover)
 		}
 	}
+}
+
+// offer lets all refused events be offered again. What the group changes of a row stands in the fates so far, or comes later
+// and is written behind it.
+func (p *plan) offer(from time.Time, fates map[event.ID]*fate) {
+	for _, f := range fates {
+		f.offer(from)
+	}
+	p.before = append(p.before, stmt{`UPDATE ledger SET offer_at = $1 WHERE disposition IN ($2, $3)`,
+		[]any{millis(from), int64(relay.Rejected), int64(relay.OwnLimit)}})
 }
 
 // settle plans what makes the database agree with a fate.
@@ -111,15 +125,17 @@ func (p *plan) settle(id event.ID, f *fate, k known, existed bool) {
 		p.delta[f.disposition]++
 		p.name(f.entry.source)
 		p.do(`UPDATE ledger SET disposition = $1, reason = $2, source = (SELECT num FROM urls WHERE url = $3), first_seen = $4,
-			updated = $5 WHERE num = $6`,
-			int64(f.disposition), f.entry.reason, []byte(f.entry.source), f.seen.UnixMilli(), f.at.UnixMilli(), num)
+			updated = $5, offers = $6, offer_at = $7 WHERE num = $8`,
+			int64(f.disposition), f.entry.reason, []byte(f.entry.source), f.seen.UnixMilli(), f.at.UnixMilli(),
+			int64(f.entry.offer.Count), millis(f.entry.offer.Due), num)
 	case existed && f.changed:
 		p.delta[k.disposition]--
 		p.delta[f.disposition]++
 		p.name(f.entry.source)
 		p.do(`UPDATE ledger SET disposition = $1, reason = $2, source = coalesce(source, (SELECT num FROM urls WHERE url = $3)),
-			updated = $4 WHERE num = $5`,
-			int64(f.disposition), f.entry.reason, []byte(f.entry.source), f.at.UnixMilli(), num)
+			updated = $4, offers = $5, offer_at = $6 WHERE num = $7`,
+			int64(f.disposition), f.entry.reason, []byte(f.entry.source), f.at.UnixMilli(),
+			int64(f.entry.offer.Count), millis(f.entry.offer.Due), num)
 	case !existed && f.exists && f.facts != nil:
 		p.last++
 		num = p.last

@@ -276,19 +276,25 @@ func (t postgresTx) insertLedger(ctx context.Context, rows []ledgerRow) error {
 	seen, updated := make([]int64, n), make([]int64, n)
 	ids, keys, reasons := make([][]byte, n), make([][]byte, n), make([][]byte, n)
 	sources, tags := make([][]byte, n), make([][]byte, n)
+	offers, dues := make([]int64, n), make([]*int64, n)
 	for i, r := range rows {
 		nums[i], created[i], kinds[i], dispositions[i] = r.num, r.facts.createdAt, int64(r.facts.kind), int64(r.entry.disposition)
 		seen[i], updated[i] = r.seen, r.updated
 		ids[i], keys[i], reasons[i] = rows[i].id[:], r.facts.pubkey[:], r.entry.reason
 		sources[i], tags[i] = []byte(r.entry.source), packKeys(r.facts.tags)
+		offers[i] = int64(r.entry.offer.Count)
+		if due, ok := millis(r.entry.offer.Due).(int64); ok {
+			dues[i] = &due
+		}
 	}
-	_, err := t.t.Exec(ctx, `INSERT INTO ledger (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags)
-		SELECT x.num, x.id, x.created_at, x.kind, x.pubkey, x.disposition, x.reason, u.num, x.first_seen, x.updated, x.tags
+	_, err := t.t.Exec(ctx, `INSERT INTO ledger (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags, offers,
+			offer_at)
+		SELECT x.num, x.id, x.created_at, x.kind, x.pubkey, x.disposition, x.reason, u.num, x.first_seen, x.updated, x.tags, x.offers, x.offer_at
 		FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bytea[], $6::bigint[], $7::bytea[], $8::bytea[],
-			$9::bigint[], $10::bigint[], $11::bytea[])
-			AS x (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags)
+			$9::bigint[], $10::bigint[], $11::bytea[], $12::bigint[], $13::bigint[])
+			AS x (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags, offers, offer_at)
 		LEFT JOIN urls u ON u.url = x.source`,
-		nums, ids, created, kinds, keys, dispositions, reasons, sources, seen, updated, tags)
+		nums, ids, created, kinds, keys, dispositions, reasons, sources, seen, updated, tags, offers, dues)
 	return err
 }
 

@@ -66,12 +66,12 @@ func (q *queue) pushOps(ops ...*op) relay.Seq {
 	return q.seq
 }
 
-// pushRows queues rows of the engine.
-func (q *queue) pushRows(items []*item) {
+// pushRows queues rows of the engine, and what concerns all rows. It returns the number of the last one.
+func (q *queue) pushRows(items []*item) relay.Seq {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed != nil {
-		return
+		return q.seq
 	}
 	for _, it := range items {
 		it.seq = q.next()
@@ -87,6 +87,7 @@ func (q *queue) pushRows(items []*item) {
 		}
 		q.add(it)
 	}
+	return q.seq
 }
 
 func (q *queue) next() relay.Seq {

@@ -13,12 +13,12 @@ import (
 func (s *Store) Record(e relay.Entry) relay.Seq {
 	return s.queue.pushOps(&op{
 		verb: record, id: e.Event.ID, facts: factsOf(e.Event), at: moment(e.At),
-		entry: entry{disposition: e.Disposition, reason: clip(e.Reason), source: e.Source},
+		entry: entry{disposition: e.Disposition, reason: clip(e.Reason), source: e.Source, offer: e.Offer},
 	})
 }
 
 // Park puts an event into the pending table, or changes its row there; without w.Event it only changes one. The ledger
-// says pending from then on.
+// says pending from then on, or held with that cause.
 func (s *Store) Park(w relay.Waiting) relay.Seq {
 	o := &op{verb: park, id: w.ID, wait: &w, at: time.Now()}
 	if w.Event != nil {
@@ -31,7 +31,7 @@ func (s *Store) Park(w relay.Waiting) relay.Seq {
 	return s.queue.pushOps(o)
 }
 
-// Unpark removes a pending row. When nothing was recorded of the event, it is not known any more.
+// Unpark removes a pending row. When nothing else was recorded of the event, it is not known any more.
 func (s *Store) Unpark(id event.ID) relay.Seq {
 	return s.queue.pushOps(&op{verb: unpark, id: id})
 }
@@ -43,6 +43,17 @@ func (s *Store) Forget(ids []event.ID) relay.Seq {
 		ops[i] = &op{verb: forget, id: id}
 	}
 	return s.queue.pushOps(ops...)
+}
+
+// Confirm makes the ledger say that the own relay has an event, if there is a row of it.
+func (s *Store) Confirm(id event.ID) relay.Seq {
+	return s.queue.pushOps(&op{verb: confirm, id: id, at: time.Now()})
+}
+
+// OfferRefused lets all events be offered again from a moment on that are rejected, or over a limit of the own relay's. Explain
+// shows it once it is written.
+func (s *Store) OfferRefused(from time.Time) relay.Seq {
+	return s.queue.pushRows([]*item{{offer: from}})
 }
 
 // Apply queues rows of the engine. Rows that confirm something and rest on a row that was dropped are not written.

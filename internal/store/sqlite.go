@@ -200,14 +200,15 @@ func (t *sqliteTx) known(ctx context.Context, ids [][]byte) (map[event.ID]known,
 }
 
 func (t *sqliteTx) insert(ctx context.Context, rows []ledgerRow, tags []tagRow) error {
-	s, err := t.stmt(ctx, `INSERT INTO ledger (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags)
-		VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT num FROM urls WHERE url = ?), ?, ?, ?)`)
+	s, err := t.stmt(ctx, `INSERT INTO ledger (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags, offers,
+		offer_at) VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT num FROM urls WHERE url = ?), ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
 		_, err := s.ExecContext(ctx, r.num, r.id[:], r.facts.createdAt, r.facts.kind, r.facts.pubkey[:],
-			int64(r.entry.disposition), r.entry.reason, []byte(r.entry.source), r.seen, r.updated, packKeys(r.facts.tags))
+			int64(r.entry.disposition), r.entry.reason, []byte(r.entry.source), r.seen, r.updated, packKeys(r.facts.tags),
+			int64(r.entry.offer.Count), millis(r.entry.offer.Due))
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,17 @@ func waiting(t *testing.T, s *store.Store) map[event.ID]relay.Waiting {
 	return out
 }
 
+func offered(t *testing.T, s *store.Store) map[event.ID]relay.Offer {
+	t.Helper()
+	out := map[event.ID]relay.Offer{}
+	require.NoError(t, s.LoadOffers(deadline(t), func(id event.ID, o relay.Offer) {
+		_, twice := out[id]
+		require.False(t, twice)
+		out[id] = o
+	}))
+	return out
+}
+
 func withEvents(t *testing.T, s *store.Store, ids ...event.ID) []relay.Waiting {
 	t.Helper()
 	out, err := s.WaitingEvents(deadline(t), ids)
@@ -227,6 +238,88 @@ func testUnwritten(t *testing.T, db Database) {
 	check("written")
 	s = reopen(t, db, s)
 	check("after a restart")
+}
+
+// testOffers follows refused events to what becomes of them, in the ledger and in what a reconciliation shows.
+func testOffers(t *testing.T, db Database) {
+	s := open(t, db, store.Options{})
+	now := time.Now().Truncate(time.Millisecond).UTC()
+	soon, early, spent, limited := note(t, 1), note(t, 2), note(t, 3), note(t, 4)
+	refuse := func(e *event.Event, d relay.Disposition, o relay.Offer) {
+		r := recorded(e, d, "blocked: no", alpha, now)
+		r.Offer = o
+		s.Record(r)
+	}
+	late := relay.Offer{Count: 1, Due: now.Add(-time.Second)}
+	refuse(soon, relay.Rejected, relay.Offer{Due: now.Add(time.Hour)})
+	refuse(early, relay.Rejected, late)
+	refuse(spent, relay.Rejected, relay.Offer{Count: 3})
+	refuse(limited, relay.OwnLimit, late)
+	shown := func() (ids []event.ID) {
+		require.NoError(t, s.Known(deadline(t), nostr.Filter{}, func(_ int64, id event.ID) { ids = append(ids, id) }))
+		return ids
+	}
+	x, _ := explain(t, s, early.ID)
+	require.Equal(t, late, x.Offer, "before it is written")
+	require.ElementsMatch(t, ids(soon, spent), shown(), "what is due counts as unknown")
+	s = reopen(t, db, s)
+	x, _ = explain(t, s, early.ID)
+	require.Equal(t, late, x.Offer)
+	require.Equal(t, map[event.ID]relay.Offer{soon.ID: {Due: now.Add(time.Hour)}, early.ID: late, limited.ID: late}, offered(t, s))
+
+	refuse(early, relay.Rejected, relay.Offer{Count: 2, Due: now.Add(time.Hour)})
+	s.Record(recorded(limited, relay.Stored, "", alpha, now))
+	require.ElementsMatch(t, ids(soon, early, spent, limited), shown())
+	require.Len(t, offered(t, s), 2, "what is stored is not offered")
+
+	// All at once, in one group with rows before and behind it.
+	before, behind, other := note(t, 5), note(t, 6), note(t, 7)
+	refuse(before, relay.Rejected, relay.Offer{Due: now.Add(time.Hour)})
+	s.Record(recorded(other, relay.Stored, "", alpha, now))
+	s.OfferRefused(now)
+	refuse(behind, relay.Rejected, relay.Offer{Due: now.Add(time.Hour)})
+	refuse(soon, relay.Rejected, relay.Offer{Count: 1, Due: now.Add(2 * time.Hour)})
+	require.Equal(t, map[event.ID]relay.Offer{
+		soon.ID: {Count: 1, Due: now.Add(2 * time.Hour)}, early.ID: {Count: 2, Due: now}, spent.ID: {Count: 3, Due: now},
+		before.ID: {Due: now}, behind.ID: {Due: now.Add(time.Hour)},
+	}, offered(t, s))
+	require.ElementsMatch(t, ids(soon, behind, limited, other), shown())
+}
+
+// testHeld follows an event that the own relay holds without serving it: it counts as held, and waits in the pending table.
+func testHeld(t *testing.T, db Database) {
+	s := open(t, db, store.Options{})
+	a, b := note(t, 1), note(t, 2)
+	wa, wb := parked(a, relay.CauseHeld), parked(b, relay.CauseHeld)
+	wa.Due, wa.Tries, wa.Reason = t0.Add(time.Hour), 1, "purgatory: wait"
+	s.Park(wa)
+	s.Park(wb)
+	held := map[event.ID]relay.Disposition{a.ID: relay.Held, b.ID: relay.Held}
+	require.Equal(t, held, known(t, s))
+	s = reopen(t, db, s)
+	require.Equal(t, held, known(t, s))
+	require.Equal(t, map[event.ID]relay.Waiting{a.ID: indexOnly(wa), b.ID: indexOnly(wb)}, waiting(t, s))
+	x, _ := explain(t, s, a.ID)
+	require.Equal(t, relay.Held, x.Disposition)
+	require.Equal(t, &wa, x.Waiting)
+
+	s.Confirm(a.ID)
+	s.Unpark(a.ID)
+	s.Unpark(b.ID)
+	s.Confirm(b.ID)
+	s.Confirm(key2id(9))
+	x, found := explain(t, s, a.ID)
+	require.True(t, found)
+	require.Equal(t, relay.Stored, x.Disposition)
+	require.Nil(t, x.Waiting)
+	require.Equal(t, alpha, x.Source)
+	_, found = explain(t, s, b.ID)
+	require.False(t, found, "what has expired is not known")
+	s = reopen(t, db, s)
+	require.Equal(t, map[event.ID]relay.Disposition{a.ID: relay.Stored}, known(t, s))
+	require.Empty(t, waiting(t, s))
+	x, _ = explain(t, s, a.ID)
+	require.Equal(t, alpha, x.Source, "who brought it first")
 }
 
 func testIrrelevantAddressed(t *testing.T, db Database) {

@@ -37,7 +37,7 @@ func newModel() *model {
 	}
 }
 
-func (m *model) set(e *event.Event, d relay.Disposition, reason string, source relayurl.URL, at time.Time) {
+func (m *model) set(e *event.Event, d relay.Disposition, reason string, source relayurl.URL, at time.Time, o relay.Offer) {
 	x, found := m.ledger[e.ID]
 	if !found {
 		x = store.Explanation{ID: e.ID, Kind: e.Kind, CreatedAt: int64(e.CreatedAt), PubKey: e.PubKey, FirstSeen: at}
@@ -45,14 +45,14 @@ func (m *model) set(e *event.Event, d relay.Disposition, reason string, source r
 	if x.Source == "" {
 		x.Source = source
 	}
-	x.Disposition, x.Reason, x.Updated = d, reason, at
+	x.Disposition, x.Reason, x.Updated, x.Offer = d, reason, at, o
 	m.ledger[e.ID] = x
 }
 
 func (m *model) unpark(id event.ID) {
 	x := m.ledger[id]
 	x.Waiting = nil
-	if x.Disposition == relay.Parked {
+	if x.Disposition == relay.Parked || x.Disposition == relay.Held {
 		delete(m.ledger, id)
 	} else if x.Kind != 0 {
 		m.ledger[id] = x
@@ -134,16 +134,27 @@ func testModel(t *testing.T, db Database) {
 		steps := rapid.IntRange(1, 40).Draw(rt, "steps")
 		for range steps {
 			clock = clock.Add(time.Second)
-			switch rapid.IntRange(0, 16).Draw(rt, "what") {
+			switch rapid.IntRange(0, 18).Draw(rt, "what") {
 			case 0, 1:
 				e, d := pick(), relay.Disposition(number("disposition", 6)+1)
-				m.set(e, d, d.String(), beta, clock)
-				s.Record(recorded(e, d, d.String(), beta, clock))
+				r := recorded(e, d, d.String(), beta, clock)
+				if d == relay.Rejected || d == relay.OwnLimit {
+					r.Offer.Count = int(number("offers", 3))
+				}
+				if r.Offer.Count > 0 {
+					r.Offer.Due = clock.Add(time.Hour)
+				}
+				m.set(e, d, d.String(), beta, clock, r.Offer)
+				s.Record(r)
 			case 2, 3:
-				w := parked(pick(), relay.Cause(number("cause", 4)+1))
+				w := parked(pick(), relay.Cause(number("cause", 5)+1))
 				w.Tries, w.Reason, w.Since = int(number("tries", 9)), "because", clock
 				s.Park(w)
-				m.set(w.Event, relay.Parked, w.Reason, w.Source, clock)
+				d := relay.Parked
+				if w.Cause == relay.CauseHeld {
+					d = relay.Held
+				}
+				m.set(w.Event, d, w.Reason, w.Source, clock, relay.Offer{})
 				x := m.ledger[w.ID]
 				x.Waiting = &w
 				m.ledger[w.ID] = x
@@ -208,6 +219,23 @@ func testModel(t *testing.T, db Database) {
 					row.Active = clock.Unix()
 					s.Apply([]sync.Row{*row}, 0)
 				}
+			case 17:
+				e := pick()
+				s.Confirm(e.ID)
+				if _, found := m.ledger[e.ID]; found {
+					flush(t, s) // the time of it is what the store says
+					x, _ := explain(t, s, e.ID)
+					m.set(e, relay.Stored, "on the own relay", "", x.Updated, relay.Offer{})
+				}
+			case 18:
+				s.OfferRefused(clock)
+				flush(t, s)
+				for id, x := range m.ledger {
+					if x.Disposition == relay.Rejected || x.Disposition == relay.OwnLimit {
+						x.Offer.Due = clock
+						m.ledger[id] = x
+					}
+				}
 			case 16:
 				r, id := ref(), pick().ID
 				switch {
@@ -233,15 +261,19 @@ func testModel(t *testing.T, db Database) {
 			compare(t, s, m, events)
 		}
 		require.Equal(t, m.state(), ordered(load(t, s)))
-		dispositions, rows := map[event.ID]relay.Disposition{}, map[event.ID]relay.Waiting{}
+		dispositions, rows, offers := map[event.ID]relay.Disposition{}, map[event.ID]relay.Waiting{}, map[event.ID]relay.Offer{}
 		for id, x := range m.ledger {
 			dispositions[id] = x.Disposition
+			if !x.Offer.Due.IsZero() {
+				offers[id] = x.Offer
+			}
 			if x.Waiting != nil {
 				rows[id] = indexOnly(*x.Waiting)
 			}
 		}
 		require.Equal(t, dispositions, known(t, s))
 		require.Equal(t, rows, waiting(t, s))
+		require.Equal(t, offers, offered(t, s))
 	})
 }
 

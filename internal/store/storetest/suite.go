@@ -48,6 +48,8 @@ func Run(t *testing.T, fresh Factory) {
 		{"ledger rows change and go", testLedgerChanges},
 		{"pending rows come back", testPending},
 		{"pending rows that cannot be read are forgotten", testPendingBroken},
+		{"refused events are offered again", testOffers},
+		{"held events wait until they are confirmed", testHeld},
 		{"lookups see unwritten rows", testUnwritten},
 		{"irrelevant by address", testIrrelevantAddressed},
 		{"known ids by filter", testKnown},

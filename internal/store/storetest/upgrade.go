@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +22,12 @@ func testUpgrade(t *testing.T, db Database) {
 	require.NoError(t, err)
 	coord := a.Coordinate()
 	digest := sha256.Sum256([]byte(coord.String()))
-	root := note(t, 1)
+	root, refused, limited, held := note(t, 1), note(t, 2), note(t, 3), note(t, 4)
+	inLedger := func(num int, e *event.Event, d relay.Disposition) string {
+		return fmt.Sprintf(`INSERT INTO ledger (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags)
+			VALUES (%d, %s, %d, %d, %s, %d, %s, 1, %d, %d, %s)`, num, db.Bytes(e.ID[:]), e.CreatedAt, e.Kind, db.Bytes(e.PubKey[:]),
+			d, db.Bytes(nil), t0.UnixMilli(), t0.UnixMilli(), db.Bytes(nil))
+	}
 	covered, err := coverage(1).MarshalBinary()
 	require.NoError(t, err)
 	none, err := sync.Coverage{}.MarshalBinary()
@@ -35,9 +41,11 @@ func testUpgrade(t *testing.T, db Database) {
 		fmt.Sprintf(`INSERT INTO relays (relay, announcements, cursor_at, health) VALUES (1, 1, %d, %s)`, t0.UnixMilli(), db.Bytes([]byte(`{}`))),
 		fmt.Sprintf(`INSERT INTO repo_relays (relay, repo, states, coords, roots) VALUES (1, 1, 1, %s, %s)`, db.Bytes(none), db.Bytes(covered)),
 		fmt.Sprintf(`INSERT INTO batches (relay, number, spec) VALUES (1, 7, %s)`, db.Bytes([]byte("spec"))),
-		fmt.Sprintf(`INSERT INTO ledger (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags)
-			VALUES (1, %s, %d, %d, %s, %d, %s, 1, %d, %d, %s)`, db.Bytes(root.ID[:]), root.CreatedAt, root.Kind, db.Bytes(root.PubKey[:]),
-			relay.Stored, db.Bytes(nil), t0.UnixMilli(), t0.UnixMilli(), db.Bytes(nil)),
+		inLedger(1, root, relay.Stored),
+		inLedger(2, refused, relay.Rejected),
+		inLedger(3, limited, relay.OwnLimit),
+		inLedger(4, held, relay.Held),
+		`INSERT INTO ledger_tags (tag, ledger) VALUES (5, 4)`,
 	} {
 		db.Exec(t, query)
 	}
@@ -51,7 +59,14 @@ func testUpgrade(t *testing.T, db Database) {
 		Batches:  []sync.SaveBatch{{Relay: alpha, Number: 7, Spec: []byte("spec")}},
 	}
 	require.Equal(t, want, load(t, s))
-	require.Equal(t, map[event.ID]relay.Disposition{root.ID: relay.Stored}, known(t, s))
+	require.Equal(t, map[event.ID]relay.Disposition{
+		root.ID: relay.Stored, refused.ID: relay.Rejected, limited.ID: relay.OwnLimit,
+	}, known(t, s), "what was held is fetched again")
+	require.Zero(t, db.Count(t, `SELECT count(*) FROM ledger_tags`))
+	const day = 24 * time.Hour
+	require.Equal(t, map[event.ID]relay.Offer{
+		refused.ID: {Due: t0.Add(day)}, limited.ID: {Due: t0.Add(30 * day)},
+	}, offered(t, s))
 
 	// What is new can be written to rows from before.
 	want.Repos[0].Surveyed = true
