@@ -28,7 +28,7 @@ func (c *core) admit(d Delivery, t *tally) {
 		c.dropped(d, reason)
 		return
 	}
-	if disposition, ok := c.known[e.ID]; ok {
+	if disposition, ok := c.knows(e.ID); ok {
 		if !c.reopened(d, disposition) {
 			t.seq = c.seq // its row was given to the ledger at some time before
 			c.vacate(d)
@@ -163,7 +163,10 @@ func (w *work) regard(d Delivery) {
 
 // begin starts the work on an id.
 func (c *core) begin(d Delivery, t *tally) {
-	w := &work{event: d.Event, mode: d.Mode, source: d.Source, at: d.At, joins: []*tally{t}, vouched: d.Wanted, wide: d.Wide}
+	w := &work{
+		event: d.Event, mode: d.Mode, source: d.Source, at: d.At, joins: []*tally{t}, vouched: d.Wanted, wide: d.Wide,
+		offers: c.offered(d.Event.ID),
+	}
 	t.open++
 	c.occupy(w, d, t.series)
 	c.enter(w)

@@ -28,7 +28,7 @@ func (c *core) await(now time.Time, conn ConnID, batch BatchID, ids []event.ID, 
 	var fetch []event.ID
 	for _, id := range ids {
 		w := c.works[id]
-		switch _, known := c.known[id]; {
+		switch _, known := c.knows(id); {
 		case known:
 			t.seq = c.seq // its row was given to the ledger at some time before
 		case w == nil || w.stage == verifying:

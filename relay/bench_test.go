@@ -263,11 +263,7 @@ func (b *bench) up() {
 func (b *bench) restart() {
 	b.t.Helper()
 	b.c = newCore(b.c.o)
-	var rows []Waiting
-	require.NoError(b.t, b.ledger.LoadWaiting(b.t.Context(), func(w Waiting) { rows = append(rows, w) }))
-	b.c.load(func(yield func(event.ID, Disposition)) {
-		require.NoError(b.t, b.ledger.LoadKnown(b.t.Context(), yield))
-	}, rows)
+	require.NoError(b.t, (&Publisher{o: b.c.o}).load(b.t.Context(), b.c))
 	b.c.ownUp(b.now, 0)
 	b.observe(Observed{Loaded: true})
 }
@@ -327,8 +323,10 @@ func (b *bench) nothingOpen() {
 	for _, waiters := range c.needs.ids {
 		b.allParked(waiters)
 	}
-	for _, waiters := range c.needs.refs {
-		b.allParked(waiters)
+	for _, index := range []needs{c.needs, c.held} {
+		for _, waiters := range index.refs {
+			b.allParked(waiters)
+		}
 	}
 }
 

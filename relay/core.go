@@ -25,6 +25,7 @@ type core struct {
 
 	scope       *scope
 	known       map[event.ID]Disposition
+	offers      map[event.ID]Offer // of refused ones that may be offered again
 	irrelevant  *irrelevantBook
 	outside     int // ids known to be irrelevant
 	seq         Seq // of the last row given to the ledger
@@ -46,6 +47,7 @@ type core struct {
 
 	pool    *pool
 	needs   needs
+	held    needs       // of held rows: what has them offered again
 	woken   int         // works from the pending table
 	reading bool        // the pending table is being read
 	lookups []event.Ref // maintainers' coordinates whose irrelevant events are to be forgotten
@@ -94,6 +96,7 @@ func newCore(o PublisherOptions) *core {
 		o: o, log: o.Log,
 		scope:      newScope(o.Rules, o.ForeignRepos),
 		known:      make(map[event.ID]Disposition),
+		offers:     make(map[event.ID]Offer),
 		irrelevant: newIrrelevantBook(o.IrrelevantPerSource, o.IrrelevantIDs),
 		loaded:     o.PublishAtOnce,
 		works:      make(map[event.ID]*work),
@@ -103,6 +106,7 @@ func newCore(o PublisherOptions) *core {
 		credit:     newCredit(o.QueueEvents),
 		pool:       newPool(),
 		needs:      newNeeds(),
+		held:       newNeeds(),
 		link:       newLink(o.EventsPerSecond),
 		foreign:    make(map[ConnID]*foreignWindow),
 	}

@@ -67,6 +67,9 @@ func (c Cause) String() string {
 	return [...]string{"", "parent", "pace", "retry", "future", "own relay down", "held"}[c]
 }
 
+// timed reports the causes that have a due.
+func (c Cause) timed() bool { return c == CauseRetry || c == CauseFuture || c == CauseHeld }
+
 // Waiting is one row of the pending table.
 type Waiting struct {
 	Event  *event.Event // nil when loaded as index only

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
@@ -38,7 +39,49 @@ func (l *memLedger) row(f func()) Seq {
 
 func (l *memLedger) Record(e Entry) Seq { return l.row(func() { l.entries[e.Event.ID] = e }) }
 
-func (l *memLedger) Park(w Waiting) Seq { return l.row(func() { l.waiting[w.ID] = w }) }
+func (l *memLedger) Confirm(id event.ID) Seq {
+	return l.row(func() {
+		if e, ok := l.entries[id]; ok || l.waiting[id].Event != nil {
+			e.Disposition, e.Offer = Stored, Offer{}
+			if e.Event == nil {
+				e.Event = l.waiting[id].Event
+			}
+			l.entries[id] = e
+		}
+	})
+}
+
+func (l *memLedger) OfferRefused(from time.Time) Seq {
+	return l.row(func() {
+		for id, e := range l.entries {
+			if refused(e.Disposition) {
+				e.Offer.Due = from
+				l.entries[id] = e
+			}
+		}
+	})
+}
+
+func (l *memLedger) LoadOffers(_ context.Context, yield func(event.ID, Offer)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken {
+		return errStoreBroken
+	}
+	for id, e := range l.entries {
+		if !e.Offer.Due.IsZero() {
+			yield(id, e.Offer)
+		}
+	}
+	return nil
+}
+
+func (l *memLedger) Park(w Waiting) Seq {
+	return l.row(func() {
+		l.waiting[w.ID] = w
+		delete(l.entries, w.ID) // it says pending
+	})
+}
 
 func (l *memLedger) Unpark(id event.ID) Seq { return l.row(func() { delete(l.waiting, id) }) }
 
@@ -107,12 +150,12 @@ func (l *memLedger) IrrelevantAddressed(_ context.Context, pk event.PubKey, d st
 	return ids, nil
 }
 
-// disposition of an id, Parked when it waits.
+// disposition of an id, Parked or Held when it waits.
 func (l *memLedger) disposition(id event.ID) Disposition {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.waiting[id]; ok {
-		return Parked
+	if w, ok := l.waiting[id]; ok {
+		return parkedAs(w.Cause)
 	}
 	return l.entries[id].Disposition
 }

@@ -23,6 +23,9 @@ func (c *core) observed(now time.Time, o Observed) {
 	c.joined(c.scope.accept(o.Announcements, o.Gone))
 	for _, a := range o.Announcements {
 		c.lift(c.needs.refs[a.Ref])
+		if c.known[a.ID] != Stored {
+			c.reoffer(a.Ref)
+		}
 		c.seen(a.ID)
 	}
 	for _, id := range o.Stored {
@@ -52,10 +55,14 @@ func (c *core) seen(id event.ID) {
 		}
 		return
 	}
-	if before == Parked {
+	switch before {
+	case Parked:
 		if r := c.pool.rows[id]; r != nil {
 			c.pool.wake(r) // its row goes when it has been read, without being sent
 		}
+	case Held, Rejected, OwnLimit:
+		c.confirm(id)
+	default:
 	}
 }
 
@@ -138,7 +145,11 @@ func (c *core) revive(r *row, p Waiting) {
 		event: p.Event, mode: Historic, source: p.Source, at: c.now, row: r, refs: p.Event.References(), stage: shelved,
 		vouched: r.vouched, blame: r.blame,
 	}
-	if r.cause != CauseParent { // it was found in scope before it was parked
+	switch r.cause { // it was found in scope before it was parked
+	case CauseParent:
+	case CauseHeld:
+		w.vouched = true
+	default:
 		w.tries, w.vouched = r.tries, true
 	}
 	c.woken++
@@ -184,7 +195,7 @@ func (c *core) trim() {
 // evict gives a parked event up. It is not known any more, so a later pass fetches it again.
 func (c *core) evict(r *row) {
 	c.unpark(r)
-	if c.known[r.id] == Parked {
+	if d := c.known[r.id]; d == Parked || d == Held {
 		c.unknow(r.id)
 	}
 }
@@ -194,8 +205,8 @@ func (c *core) unpark(r *row) {
 	if r.gone {
 		return
 	}
-	if w := c.works[r.id]; w == nil || w.stage != flying {
-		c.needs.remove(r.id, r.needs) // in flight it still waits to hear of them
+	if w := c.works[r.id]; r.cause == CauseHeld || w == nil || w.stage != flying {
+		c.index(r).remove(r.id, r.needs) // in flight it still waits to hear of them
 	}
 	c.pool.remove(r)
 	c.seq = c.o.Ledger.Unpark(r.id)
@@ -210,9 +221,11 @@ func (c *core) load(known func(yield func(event.ID, Disposition)), rows []Waitin
 	})
 	c.pool.load(rows)
 	for _, p := range rows {
+		c.know(p.ID, parkedAs(p.Cause))
+	}
+	for _, p := range rows {
 		r := c.pool.rows[p.ID]
-		c.know(p.ID, Parked)
-		c.needs.add(r.id, r.needs)
+		c.index(r).add(r.id, r.needs)
 		if c.metBefore(r) {
 			c.pool.wake(r)
 		}

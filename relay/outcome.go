@@ -17,7 +17,7 @@ func (c *core) resolve(w *work, answer class, reason string) {
 	case classDuplicate:
 		c.conclude(w, Stored, reason)
 	case classHeld:
-		c.conclude(w, Held, reason)
+		c.hold(w, reason)
 	case classSuperseded:
 		c.conclude(w, Superseded, reason)
 	case classDeleted:
@@ -57,12 +57,17 @@ func (c *core) stored(w *work) {
 
 // conclude ends a work with a row of the ledger.
 func (c *core) conclude(w *work, d Disposition, reason string) {
+	o := offerAfter(c.now, d, w.offers)
 	c.know(w.event.ID, d)
-	if d == Stored || d == Held {
+	c.setOffer(w.event.ID, o)
+	if d == Stored {
 		c.accepted(w)
 		c.noteTaken(acceptedEvent(w.event, w.refs))
+		if addressed(w.event.Kind) {
+			c.reoffer(w.event.Coordinate())
+		}
 	}
-	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now})
+	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now, Offer: o})
 	if d == Irrelevant {
 		if old, full := c.irrelevant.enter(w.source, w.event.ID); full && c.known[old] == Irrelevant {
 			c.forget(old)
@@ -76,18 +81,33 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 
 // park ends a work with a row of the pending table. The batch that brought it is settled by that.
 func (c *core) park(w *work, p Waiting) {
-	p.Event, p.ID, p.Source, p.Size, p.Tries, p.Since = w.event, w.event.ID, w.source, w.event.Size, w.tries, c.now
+	p.Event, p.ID, p.Source, p.Size, p.Since = w.event, w.event.ID, w.source, w.event.Size, c.now
+	switch {
+	case p.Cause == CauseHeld:
+	case w.isHeld() && (p.Cause == CauseRetry || p.Cause == CausePace || p.Cause == CauseDown):
+		p = w.stillHeld(c.now, p)
+	default:
+		p.Tries = w.tries
+	}
 	if w.row != nil && !w.row.gone {
 		p.Since = w.row.since
-		c.needs.remove(p.ID, w.row.needs)
+		c.index(w.row).remove(p.ID, w.row.needs)
 	}
 	c.seq = c.o.Ledger.Park(p)
-	c.know(p.ID, Parked)
+	c.know(p.ID, parkedAs(p.Cause))
 	r := c.pool.put(p)
 	r.vouched, r.blame = r.vouched || w.vouched, w.blame
-	c.needs.add(p.ID, r.needs)
+	c.index(r).add(p.ID, r.needs)
 	c.close(w)
 	c.trim()
+}
+
+// parkedAs is what the ledger says of a parked event.
+func parkedAs(cause Cause) Disposition {
+	if cause == CauseHeld {
+		return Held
+	}
+	return Parked
 }
 
 // orphan parks an event until something that it references is accepted. Judging and parking happen in one step, so
@@ -199,6 +219,9 @@ func (c *core) know(id event.ID, d Disposition) {
 	if d == Irrelevant {
 		c.outside++
 	}
+	if refused(c.known[id]) && !refused(d) {
+		delete(c.offers, id)
+	}
 	c.known[id] = d
 }
 
@@ -208,6 +231,7 @@ func (c *core) unknow(id event.ID) {
 		c.outside--
 	}
 	delete(c.known, id)
+	delete(c.offers, id)
 }
 
 // forget takes ids out of the ledger, so that they are judged afresh when they come again.

@@ -19,7 +19,6 @@ func TestAnswersThatEndTheMatter(t *testing.T) {
 		{true, "", Stored, true},
 		{true, "duplicate: have it", Stored, false},
 		{false, "duplicate: have it", Stored, false},
-		{true, "purgatory: won't be served until git data arrives", Held, false},
 		{false, "replaced: have newer event", Superseded, false},
 		{false, "deleted: user requested deletion", Tombstone, false},
 		{false, "invalid: created_at too early", OwnLimit, false},
@@ -45,7 +44,7 @@ func TestAnswersThatEndTheMatter(t *testing.T) {
 				require.Empty(t, s[0].Learned)
 				require.Zero(t, s[0].New)
 			}
-			require.Equal(t, tt.want == Stored || tt.want == Held, b.c.scope.index.Covers(a.Coordinate()))
+			require.Equal(t, tt.want == Stored, b.c.scope.index.Covers(a.Coordinate()))
 			b.nothingOpen()
 
 			b.historic(a)

@@ -13,9 +13,9 @@ import (
 // row is what the publisher keeps in memory of one row of the pending table.
 type row struct {
 	id    event.ID
-	needs event.References // CauseParent: what would lift it
+	needs event.References // CauseParent: what would lift it; CauseHeld: what has it offered again
 	cause Cause
-	due   time.Time // CauseRetry and CauseFuture
+	due   time.Time // CauseRetry, CauseFuture and CauseHeld
 	tries int
 	since time.Time
 	size  int
@@ -53,6 +53,9 @@ func (p *pool) put(w Waiting) *row {
 	switch w.Cause {
 	case CauseParent:
 		r.needs = w.Needs
+	case CauseHeld:
+		r.needs = w.Needs
+		heap.Push(&p.dues, rowDue{r, r.due})
 	case CauseRetry, CauseFuture:
 		heap.Push(&p.dues, rowDue{r, r.due})
 	case CausePace, CauseDown: // wait for room
@@ -161,7 +164,7 @@ type rowDue struct {
 }
 
 func (d rowDue) stale() bool {
-	return d.row.gone || d.row.woken || !d.row.due.Equal(d.due) || (d.row.cause != CauseRetry && d.row.cause != CauseFuture)
+	return d.row.gone || d.row.woken || !d.row.due.Equal(d.due) || !d.row.cause.timed()
 }
 
 // byRowDue is a container/heap, the earliest due on top.

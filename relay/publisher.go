@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,22 @@ func (p *Publisher) load(ctx context.Context, c *core) error {
 	c.load(func(yield func(event.ID, Disposition)) { err = p.o.Ledger.LoadKnown(ctx, yield) }, rows)
 	if err != nil {
 		return fmt.Errorf("load known events: %w", err)
+	}
+	var held []event.ID
+	for _, w := range rows {
+		if w.Cause == CauseHeld {
+			held = append(held, w.ID)
+		}
+	}
+	for ids := range slices.Chunk(held, readChunk) {
+		events, err := p.o.Ledger.WaitingEvents(ctx, ids)
+		if err != nil {
+			return fmt.Errorf("load held events: %w", err)
+		}
+		c.loadHeld(events)
+	}
+	if err := p.o.Ledger.LoadOffers(ctx, c.setOffer); err != nil {
+		return fmt.Errorf("load refused events: %w", err)
 	}
 	return nil
 }

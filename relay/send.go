@@ -111,6 +111,7 @@ func (c *core) lostAlone(w *work, why error) {
 		case w.struck == 0:
 			w.struck = c.storedCount + 1
 		case c.storedCount >= w.struck:
+			w.offers = max(w.offers, len(rejectedAgain)-1) // once more at most, late
 			c.conclude(w, Rejected, fmt.Sprintf("lost the connection twice: %v", why))
 			return
 		}

@@ -31,6 +31,7 @@ type work struct {
 
 	tries  int       // transient refusals
 	doubts int       // refusals without a known reason
+	offers int       // how often it was offered again after a refusal, this time included
 	blame            // for lost connections
 	order  uint64    // number of its last sending, 0: never sent
 	sentAt time.Time // of its last sending
