@@ -79,6 +79,7 @@ func printExplanation(out io.Writer, x web.Explanation) error {
 		fact("first seen", when(e.FirstSeen))
 		fact("updated", when(e.Updated))
 		fact("source", e.Source)
+		fact("offered again", when(e.OfferAt))
 		if wait := e.Waiting; wait != nil {
 			fact("waits for", wait.Cause)
 			fact("since", when(wait.Since))

@@ -44,6 +44,7 @@ func eventView(x store.Explanation) *web.EventView {
 	v := &web.EventView{
 		ID: x.ID.String(), Kind: x.Kind, CreatedAt: time.Unix(x.CreatedAt, 0).UTC(), PubKey: x.PubKey.String(),
 		Disposition: x.Disposition.String(), Reason: x.Reason, Source: string(x.Source), FirstSeen: x.FirstSeen, Updated: x.Updated,
+		Offers: x.Offer.Count, OfferAt: x.Offer.Due,
 	}
 	if w := x.Waiting; w != nil {
 		v.Waiting = &web.Waiting{Cause: w.Cause.String(), Since: w.Since, Due: w.Due, Tries: w.Tries, For: []string{}}
@@ -101,15 +102,19 @@ func dispositionWords(x store.Explanation) string {
 	case relay.Stored:
 		return "The own relay has it" + because + "."
 	case relay.Held:
-		return "The own relay has accepted it and does not serve it yet" + because + ". It is offered again, for a week."
+		again := "within a day"
+		if x.Waiting != nil {
+			again = "on " + x.Waiting.Due.UTC().Format(time.RFC1123)
+		}
+		return "The own relay has accepted it and does not serve it yet" + because + ". It is offered again " + again + "."
 	case relay.Superseded:
 		return "The own relay has a newer version" + because + "."
 	case relay.Tombstone:
 		return "It was deleted by its author, and is not published again" + because + "."
 	case relay.Rejected:
-		return "The own relay refuses it" + because + "."
+		return "The own relay refuses it" + because + "." + offerWords(x.Offer)
 	case relay.OwnLimit:
-		return "It is over a limit that the own relay's operator has set" + because + "."
+		return "It is over a limit that the own relay's operator has set" + because + "." + offerWords(x.Offer)
 	case relay.Irrelevant:
 		return "It is outside the scope" + because + "."
 	case relay.Parked, relay.Unknown:
@@ -129,10 +134,18 @@ func dispositionWords(x store.Explanation) string {
 		return "It waits on disk: the own relay is away" + because + "."
 	case relay.CauseFuture:
 		return fmt.Sprintf("It is dated ahead, and is offered on %s%s.", x.Waiting.Due.UTC().Format(time.RFC1123), because)
-	case relay.CauseRetry:
+	case relay.CauseRetry, relay.CauseHeld:
 		return fmt.Sprintf("It is offered again on %s, after %d tries%s.", x.Waiting.Due.UTC().Format(time.RFC1123), x.Waiting.Tries, because)
 	}
 	return fmt.Sprintf("It waits on disk (%s)%s.", x.Waiting.Cause, because)
+}
+
+// offerWords says when a refused event is offered again.
+func offerWords(o relay.Offer) string {
+	if o.Due.IsZero() {
+		return " It is not offered again by itself."
+	}
+	return fmt.Sprintf(" When a relay shows it after %s, it is offered again.", o.Due.UTC().Format(time.RFC1123))
 }
 
 func repoWords(x store.RepoExplanation, known bool) []string {

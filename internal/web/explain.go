@@ -30,6 +30,8 @@ type EventView struct {
 	Source      string    `json:"source,omitempty"` // who brought it first
 	FirstSeen   time.Time `json:"first_seen,omitzero"`
 	Updated     time.Time `json:"updated,omitzero"`
+	Offers      int       `json:"offers,omitempty"`  // how often a refused event was offered again
+	OfferAt     time.Time `json:"offer_at,omitzero"` // not known any more from then on, so that it is fetched and offered again
 	Waiting     *Waiting  `json:"waiting,omitempty"`
 }
 

@@ -86,7 +86,7 @@ func explained(_ context.Context, name string) (Explanation, error) {
 	case "event":
 		return Explanation{Asked: "event", Known: true, Words: []string{"It waits." + hostile}, Event: &EventView{
 			ID: "1", Kind: 1621, CreatedAt: now, PubKey: "2", Disposition: "pending", Reason: hostile, Source: "wss://a.example", FirstSeen: now, Updated: now,
-			Waiting: &Waiting{Cause: "parent", Since: now, Due: now, Tries: 1, For: []string{"30617:2:a"}},
+			Offers: 1, OfferAt: now, Waiting: &Waiting{Cause: "parent", Since: now, Due: now, Tries: 1, For: []string{"30617:2:a"}},
 		}}, nil
 	case "repo":
 		return Explanation{Asked: "repo", Known: true, Repo: &RepoView{
