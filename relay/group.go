@@ -98,23 +98,25 @@ func (g *group) timeless() *filters.Set {
 
 // groups lays filters into REQs within the limits. The index of a filter says which one of the batch it answers for.
 func (c *Conn) groups(b *batchRun, fs []nostr.Filter, index []int) []*group {
-	var out []*group
 	perREQ, bytes := min(c.limits.FiltersPerREQ, groupFilters), filters.Usable(c.limits.MessageBytes)
 	first, notes := c.pieces(fs, index, perREQ, bytes)
-	for _, pieces := range [][]piece{first, notes} {
-		apart(pieces)
-		single := make([][]nostr.Filter, len(pieces))
-		for i, p := range pieces {
-			single[i] = []nostr.Filter{p.filter}
+	return append(c.packed(b, first), c.packed(b, notes)...)
+}
+
+// packed lays pieces into REQs within the limits.
+func (c *Conn) packed(b *batchRun, pieces []piece) (out []*group) {
+	apart(pieces)
+	single := make([][]nostr.Filter, len(pieces))
+	for i, p := range pieces {
+		single[i] = []nostr.Filter{p.filter}
+	}
+	for _, req := range filters.Pack(single, min(c.limits.FiltersPerREQ, groupFilters), filters.Usable(c.limits.MessageBytes)) {
+		own := make([]int, len(req))
+		for i := range own {
+			own[i] = pieces[i].index
 		}
-		for _, req := range filters.Pack(single, perREQ, bytes) {
-			own := make([]int, len(req))
-			for i := range own {
-				own[i] = pieces[i].index
-			}
-			pieces = pieces[len(req):]
-			out = append(out, c.newGroup(b, req, own))
-		}
+		pieces = pieces[len(req):]
+		out = append(out, c.newGroup(b, req, own))
 	}
 	return out
 }

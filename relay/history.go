@@ -53,8 +53,8 @@ func (c *Conn) ask(b Batch, now time.Time) {
 		}
 	}
 	run.groups = c.groups(run, paged, pagedAt)
-	reconciled := c.reconciliations(run, whole, wholeAt)
-	run.groups = append(run.groups, reconciled...)
+	reconciled, notes := c.reconciliations(run, whole, wholeAt)
+	run.groups = slices.Concat(run.groups, reconciled, notes)
 	run.open = len(run.groups)
 	c.history.batches = append(c.history.batches, run)
 	if run.open == 0 {

@@ -25,7 +25,7 @@ func newKhatru(t *testing.T, events []nostr.Event) relayurl.URL {
 }
 
 // newKhatruOf gives so many events to a filter at most, which holds for reconciliations too.
-func newKhatruOf(t *testing.T, events []nostr.Event, limit int, negentropy bool) relayurl.URL {
+func newKhatruOf(t *testing.T, events []nostr.Event, limit int, negentropy bool, change ...func(*khatru.Relay)) relayurl.URL {
 	t.Helper()
 	store := &slicestore.SliceStore{MaxLimit: limit}
 	require.NoError(t, store.Init())
@@ -36,6 +36,9 @@ func newKhatruOf(t *testing.T, events []nostr.Event, limit int, negentropy bool)
 	r.Negentropy = negentropy
 	r.StoreEvent = append(r.StoreEvent, store.SaveEvent)
 	r.QueryEvents = append(r.QueryEvents, store.QueryEvents)
+	for _, f := range change {
+		f(r)
+	}
 	srv := httptest.NewServer(r)
 	t.Cleanup(srv.Close)
 	return relayurl.URL(strings.Replace(srv.URL, "http", "ws", 1))

@@ -45,12 +45,13 @@ const (
 type negotiation struct {
 	off      string // why filters are paged; empty while they are reconciled
 	untold   *Evidence
-	finished bool  // a reconciliation has come to its end on this connection
-	silent   int   // sessions in a row without an answer
-	answered bool  // a NEG-MSG that made sense has come on this connection
-	refused  int   // filters in a row
-	garbled  int   // answers that could not be read
-	largest  int64 // filters with more events are refused, as the relay said; 0: nothing was said
+	finished bool   // a reconciliation has come to its end on this connection
+	silent   int    // sessions in a row without an answer
+	answered bool   // a NEG-MSG that made sense has come on this connection
+	refused  int    // filters in a row
+	doubt    *group // paged, to see whether it was refused for want of kinds
+	garbled  int    // answers that could not be read
+	largest  int64  // filters with more events are refused, as the relay said; 0: nothing was said
 
 	session *session
 	number  int // of the last session
@@ -102,16 +103,29 @@ func (n *negotiation) onWire() int {
 	return 0
 }
 
-// reconciliations are groups of one filter each that are to be reconciled, within what a message holds.
-func (c *Conn) reconciliations(b *batchRun, fs []nostr.Filter, index []int) []*group {
-	var out []*group
+// reconciliations are groups of one filter each that are to be reconciled, within what a message holds. Where kind 1 is asked for apart it
+// is paged: it is rare, often refused, and many of its filters share a REQ.
+func (c *Conn) reconciliations(b *batchRun, fs []nostr.Filter, index []int) (reconciled, paged []*group) {
 	stated, notes := c.pieces(fs, index, 1, filters.Usable(c.limits.MessageBytes))
-	for _, p := range append(stated, notes...) {
+	if b.unseen == nil {
+		paged = c.packed(b, notes)
+	} else {
+		stated = append(stated, notes...)
+	}
+	for _, p := range stated {
 		g := c.newGroup(b, []nostr.Filter{p.filter}, []int{p.index})
 		g.neg = &reconciliation{}
-		out = append(out, g)
+		reconciled = append(reconciled, g)
 	}
-	return out
+	return reconciled, paged
+}
+
+// restate puts the kinds into a filter that was to be reconciled without: meanwhile the relay has shown that it wants them.
+func (c *Conn) restate(g *group) {
+	reconciled, paged := c.reconciliations(g.batch, g.asked, g.index)
+	g.neg = nil
+	g.batch.swap([]*group{g}, append(reconciled, paged...))
+	c.load(reconciled)
 }
 
 // setMode takes what the engine has learned, or doubts again.
@@ -168,13 +182,13 @@ func (c *Conn) pageAll(now time.Time) {
 }
 
 // pageInstead puts groups that are paged in the place of some of one batch that were to be reconciled.
-func (c *Conn) pageInstead(old []*group) {
+func (c *Conn) pageInstead(old []*group) (by []*group) {
 	if len(old) == 0 {
-		return
+		return nil
 	}
 	b := old[0].batch
 	if old = c.withOurs(old); len(old) == 0 {
-		return
+		return nil
 	}
 	var fs []nostr.Filter
 	var index []int
@@ -182,8 +196,9 @@ func (c *Conn) pageInstead(old []*group) {
 		fs, index = append(fs, g.asked...), append(index, g.index...)
 		g.neg = nil
 	}
-	by := c.groups(b, fs, index)
+	by = c.groups(b, fs, index)
 	b.swap(old, by)
+	return by
 }
 
 // swap puts groups in the place of others.
@@ -203,7 +218,7 @@ func (b *batchRun) swap(old, by []*group) {
 }
 
 // fallBack pages one filter.
-func (c *Conn) fallBack(g *group, label string) {
+func (c *Conn) fallBack(g *group, label string) []*group {
 	c.o.Metrics.fellBack(label)
-	c.pageInstead([]*group{g})
+	return c.pageInstead([]*group{g})
 }

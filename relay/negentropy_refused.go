@@ -53,7 +53,11 @@ func (c *Conn) negRefused(what refusal, label, text string, limit int64, now tim
 		}
 	case refusesFilter:
 	}
-	c.fallBack(g, label)
+	bare := bare(g.asked[0]) && !c.limits.StateKinds
+	by := c.fallBack(g, label)
+	if bare && !n.answered && len(by) > 0 {
+		n.doubt = by[0]
+	}
 	n.refused++
 	if n.refused >= refusalsLater || !n.answered && n.refused >= refusalsFirst {
 		c.abstain(label, saidIn[label]+text, now)

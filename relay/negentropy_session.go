@@ -90,8 +90,12 @@ func (c *Conn) reconcile(now time.Time) bool {
 		}
 		return false
 	}
-	if c.live.opening() {
+	if c.live.opening() || c.doubtful() {
 		return false
+	}
+	if c.states(g.asked[0]) {
+		c.restate(g)
+		return true
 	}
 	if now.Before(c.pause) {
 		c.wakeBy(c.pause)
@@ -110,6 +114,24 @@ func (c *Conn) reconcile(now time.Time) bool {
 	}
 	c.openSession(g, now)
 	return true
+}
+
+// doubtful reports whether a refusal of a filter without kinds is looked into: the same filter is paged, which shows whether the relay
+// wants kinds. If it does, nothing was said about NIP-77.
+func (c *Conn) doubtful() bool {
+	n := &c.neg
+	g := n.doubt
+	switch {
+	case g == nil:
+		return false
+	case !g.batch.ended && (g.batch.trial != nil || (!g.answered && !g.over)):
+		return true
+	}
+	n.doubt = nil
+	if c.limits.StateKinds {
+		n.refused = 0
+	}
+	return false
 }
 
 // nextSession is the first group that waits for one, unless much is still to be fetched.
@@ -167,6 +189,7 @@ func (c *Conn) negMsg(f Frame) {
 	if s == nil || s.sub != f.Sub {
 		return // of a session that has ended
 	}
+	first := !s.heard
 	s.heard = true
 	raw := make([]byte, hex.DecodedLen(len(f.Body)))
 	if _, err := hex.Decode(raw, f.Body); err != nil || len(f.Body) > c.o.NegBytes {
@@ -192,6 +215,9 @@ func (c *Conn) negMsg(f Frame) {
 		return
 	}
 	n.refused = 0
+	if first {
+		c.history.refused.take(s.group.asked)
+	}
 	if !n.answered {
 		n.answered = true
 		c.report(Evidence{ID: c.o.ID, At: f.At, Negentropy: true})

@@ -123,6 +123,8 @@ func (c *Conn) pageHeard(p *page, f Frame) {
 	if first {
 		if p.group.neg == nil {
 			c.accepted(p)
+		} else if p.ids != nil && p.filters[0].Kinds != nil {
+			c.history.refused.idsTaken = true
 		}
 		// From here on another wait counts, which may be the shorter one.
 		c.wakeBy(p.deadline(c.limits, f.At))

@@ -17,13 +17,14 @@ const (
 
 // refusals is what a connection has shown of the filters that its relay takes.
 type refusals struct {
-	answers int              // groups that were answered
-	total   int              // REQs that were refused
-	shapes  map[string]shown // by shapeOf
-	vain    map[string]bool  // shapes of which nothing was ever taken, and that were searched
-	guarded bool             // it was reported that kind 1 is not given
-	idsToo  bool             // filters by ids have to state kinds, too
-	inVain  map[bool]bool    // by whether they ask by ids: stating kinds was of no use to filters that were barred
+	answers  int              // groups that were answered
+	total    int              // REQs that were refused
+	shapes   map[string]shown // by shapeOf
+	vain     map[string]bool  // shapes of which nothing was ever taken, and that were searched
+	guarded  bool             // it was reported that kind 1 is not given
+	idsToo   bool             // filters by ids have to state kinds, too
+	idsTaken bool             // some that fetch and state kinds were taken
+	inVain   map[bool]bool    // by whether they ask by ids: stating kinds was of no use to filters that were barred
 }
 
 // shown is the last filter of a shape that was taken.
@@ -127,7 +128,10 @@ func (t *trial) busy() bool { return t.asked != nil && t.asked.trial == t && t.a
 func (c *Conn) refused(p *page, reason string, now time.Time) bool {
 	g, r := p.group, &c.history.refused
 	b := g.batch
-	if g.neg != nil || !p.heard.IsZero() || g.answered || b.abandoned {
+	if g.neg != nil {
+		return c.refusedIDs(p, reason, now)
+	}
+	if !p.heard.IsZero() || g.answered || b.abandoned {
 		return false
 	}
 	switch prefix := prefixOf(reason); {

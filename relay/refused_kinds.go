@@ -123,3 +123,23 @@ func (c *Conn) barredNotes(p *page, reason string, now time.Time) bool {
 func (b *batchRun) unanswered() bool {
 	return slices.ContainsFunc(b.groups, func(g *group) bool { return !g.over && !g.answered && !g.again && !g.suspect })
 }
+
+// refusedIDs takes a CLOSED for a REQ that fetches by ids, and reports whether there is more to be done: a relay that wants kinds stated may
+// want them here too. What is fetched has those of the filter that listed it.
+func (c *Conn) refusedIDs(p *page, reason string, now time.Time) bool {
+	r := &c.history.refused
+	switch {
+	case p.ids == nil || prefixOf(reason) == rateLimited:
+		return false
+	case p.filters[0].Kinds != nil:
+		r.inVain[true] = r.inVain[true] || !r.idsTaken
+		r.idsToo = !r.inVain[true]
+		return false
+	case !c.limits.StateKinds || p.group.asked[0].Kinds == nil || r.inVain[true]:
+		return false
+	}
+	r.idsToo = true
+	c.closePage(p, false, now)
+	c.fetchAgain(p)
+	return true
+}
