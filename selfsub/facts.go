@@ -19,8 +19,12 @@ type Facts struct {
 	Picture uint64
 	// Loaded says that picture number Picture is complete with this batch.
 	Loaded bool
+	// Steady says with Loaded that the connection has stood since the picture before.
+	Steady bool
 	// Answered says that the last Ask is complete with this batch, as far as the own relay answers at all.
 	Answered bool
+	// Lost is how many events the answer has found missing that the own relay had.
+	Lost int
 	// Rests is the last row of the ledger that an answer rests on.
 	Rests relay.Seq
 	// Up says whether the own relay could be read when this batch was made.

@@ -20,6 +20,7 @@ import (
 type Options struct {
 	URL     relayurl.URL
 	Window  time.Duration        // from the first fact of a batch to its handing on
+	Every   time.Duration        // between two pictures while the connection stands; 0: only a new connection brings one
 	Observe func(relay.Observed) // the publisher's scope; called before the engine hears of the same facts
 	Facts   chan<- Facts         // the engine, which always takes promptly
 
@@ -71,6 +72,8 @@ type picture struct {
 	stage  stage
 	batch  relay.BatchID
 	again  <-chan time.Time
+	steady bool             // the connection has stood since the last complete one
+	next   <-chan time.Time // the next one of this connection
 }
 
 type stage uint8
@@ -138,6 +141,9 @@ func (s *Subscriber) Run(ctx context.Context, wire Wire) {
 		case <-s.picture.again:
 			s.picture.again = nil
 			s.askPicture()
+		case <-s.picture.next:
+			s.picture.next = nil
+			s.beginPicture()
 		}
 	}
 }
@@ -170,16 +176,14 @@ func (s *Subscriber) report(r relay.Report) {
 		s.opt.Log.Info("own relay is read", zap.String("relay", string(s.opt.URL)))
 		s.up, s.failures = true, 0
 		s.wire.Send(s.conn, relay.SetLive{Open: []relay.Sub{{ID: liveSub, Filters: liveFilters()}}})
-		s.picture.number++
-		s.picture.stage = announcements
-		s.askPicture()
+		s.beginPicture()
 	case relay.Down:
 		wait := min(baseRedial<<min(s.failures, 5), maxRedial)
 		s.opt.Log.Warn("own relay cannot be read", zap.String("relay", string(s.opt.URL)),
 			zap.Error(r.Failure), zap.Duration("again_in", wait))
 		s.failures++
 		s.up, s.open = false, false
-		s.picture.stage, s.picture.batch, s.picture.again = idle, 0, nil
+		s.picture = picture{number: s.picture.number}
 		s.redial = time.After(wait)
 		if s.question.batch != 0 {
 			s.stepFailed("connection lost")
@@ -209,6 +213,13 @@ func pictureFilters(st stage) []nostr.Filter {
 		return []nostr.Filter{filters.Announcements(), filters.Deletions()}
 	}
 	return []nostr.Filter{{Kinds: event.RootKinds[:]}}
+}
+
+// beginPicture reads the whole anew. An open survey waits for it between two of its steps.
+func (s *Subscriber) beginPicture() {
+	s.picture.number++
+	s.picture.stage = announcements
+	s.askPicture()
 }
 
 func (s *Subscriber) askPicture() {
@@ -261,7 +272,11 @@ func (s *Subscriber) ended(m relay.Mark) {
 			s.askPicture()
 		default:
 			s.picture.stage = complete
-			s.facts.Loaded = true
+			s.facts.Loaded, s.facts.Steady = true, s.picture.steady
+			s.picture.steady = true
+			if s.opt.Every > 0 {
+				s.picture.next = time.After(s.opt.Every)
+			}
 			s.flush()
 			s.askQuestion() // from before
 		}

@@ -224,6 +224,8 @@ func (e *Engine) sortedRelays() []*remote {
 	return slices.SortedFunc(maps.Values(e.relays), func(a, b *remote) int { return cmp.Compare(a.url, b.url) })
 }
 
+func (e *Engine) sortedRepos() []event.Ref { return sortedRefs(slices.Collect(maps.Keys(e.repos))) }
+
 // Take hands out the effects so far, stored rows first among equals: rows go before the commands that follow from
 // them.
 func (e *Engine) Take() []Effect {

@@ -423,17 +423,6 @@ func TestAClosedSubscriptionIsOpenedAgainAndItsGapAsked(t *testing.T) {
 	require.Equal(t, map[string]int64{a.Ref.String(): cursor.Add(-15 * time.Minute).Unix()}, tagValues(s.pending(one), "a"))
 }
 
-func TestAWipedOwnRelayKeepsItsWants(t *testing.T) {
-	s := newScript(t)
-	a, b := announce("alice", "tool", t0, nil, one), announce("bob", "lib", t0, nil, one)
-	s.picture(anns(a, b))
-	s.sync(one)
-	s.picture(nil)
-	require.Len(t, s.e.repos, 2, "all gone: a wipe")
-	s.picture(anns(a))
-	require.Len(t, s.e.repos, 1, "one of two gone: the operator's removal")
-}
-
 func TestWhatAJoinedMaintainerHadSignedIsAskedAgain(t *testing.T) {
 	s := newScript(t)
 	a := announce("alice", "tool", t0, nil, one)

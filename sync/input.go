@@ -4,8 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/relay"
@@ -55,10 +53,10 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		e.deletion(d)
 	}
 	if f.Loaded {
-		e.pictured(f.Picture)
+		e.pictured(f.Picture, f.Steady)
 	}
 	if f.Answered {
-		e.surveyAnswered()
+		e.surveyAnswered(f.Lost, now)
 	}
 	e.flush(now)
 }
@@ -82,37 +80,6 @@ func (e *Engine) unwant(ref event.Ref) {
 		e.persist(DropRepo{ref})
 	}
 	delete(e.seen, ref)
-}
-
-// pictured compares the stored announcements with a complete picture: what it lacks was removed by the operator,
-// unless so much is missing that the own relay may have been wiped; then everything stays wanted (DESIGN §7).
-func (e *Engine) pictured(picture uint64) {
-	e.loaded = true
-	var gone []event.Ref
-	for ref := range e.saved {
-		if e.seen[ref] < picture {
-			gone = append(gone, ref)
-		}
-	}
-	for _, r := range e.sortedRelays() {
-		e.touch(r) // removal waits for the first picture
-	}
-	switch {
-	case len(gone) == 0:
-	case wiped(len(gone), len(e.saved)):
-		e.log.Warn("own relay lacks announcements that it had; they stay wanted",
-			zap.Int("missing", len(gone)), zap.Int("known", len(e.saved)))
-	default:
-		for _, ref := range sortedRefs(gone) {
-			e.unwant(ref)
-		}
-	}
-}
-
-// wiped reports whether so much is missing that it cannot be the operator's tidying: all, or over a tenth and at least
-// ten.
-func wiped(missing, known int) bool {
-	return missing == known || (missing >= 10 && missing*10 > known)
 }
 
 // await remembers what a batch taught the own relay, until it comes back through selfsub.
@@ -257,7 +224,7 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	case !first && !r.lastFull.IsZero() && now.Sub(r.lastFull) < e.cfg.FullInterval:
 		e.startPass(r, since, now) // a full pass was made today
 	default:
-		r.passSince, r.nextCursor = time.Time{}, time.Time{}
+		r.passSince, r.nextCursor, r.refill = time.Time{}, time.Time{}, false
 		r.forget()
 		r.heat.since, r.warmth.since = now, now // what is not live is asked from here on
 		r.full, r.unsafe = true, true

@@ -96,6 +96,7 @@ func (e *Engine) planFull(r *remote, now time.Time) {
 		return
 	}
 	e.to(r, Syncing, "daily catch-up", now)
+	r.refill = false
 	e.startPass(r, time.Time{}, now)
 	r.nextFull = e.fullAfter(now) // what fails of it does not hold up the next one
 }
@@ -144,6 +145,10 @@ func (e *Engine) synced(r *remote, now time.Time) {
 		return
 	}
 	r.full = false
+	if r.refill {
+		r.nextFull = now
+		return
+	}
 	r.lastFull, r.unsafe = now, true
 	r.nextFull = e.fullAfter(now)
 }

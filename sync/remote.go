@@ -88,6 +88,7 @@ type remote struct {
 	disconnectedAt time.Time
 	lastFull       time.Time
 	nextFull       time.Time
+	refill         bool // what the own relay has lost is to be asked for, by a full pass that has not begun
 	removeAt       time.Time
 
 	dirty    bool // stands in Engine.dirty

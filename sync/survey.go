@@ -2,6 +2,9 @@ package sync
 
 import (
 	"slices"
+	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
@@ -17,6 +20,11 @@ const (
 // resurvey has a repo surveyed, again when its coordinates have changed.
 func (e *Engine) resurvey(r *repo) {
 	r.surveyed = false
+	e.surveyAgain(r)
+}
+
+// surveyAgain has a repo surveyed while what is wanted of it goes on.
+func (e *Engine) surveyAgain(r *repo) {
 	if !r.toSurvey {
 		r.toSurvey = true
 		e.unsurveyed = append(e.unsurveyed, r)
@@ -65,9 +73,17 @@ func (e *Engine) survey() {
 	}
 }
 
-// surveyAnswered lets remote relays be asked about the repos of the last AskOwn, but for those that have changed since.
-func (e *Engine) surveyAnswered() {
+// surveyAnswered lets remote relays be asked about the repos of the last AskOwn, but for those that have changed since. Where the own relay has
+// lost events, they are asked for everything again.
+func (e *Engine) surveyAnswered(lost int, now time.Time) {
+	again := map[*remote]bool{}
 	for _, r := range e.surveying {
+		for _, w := range r.sortedWants() {
+			if lost > 0 && !again[w.remote] {
+				again[w.remote] = true
+				e.refill(w.remote, now)
+			}
+		}
 		if r.toSurvey {
 			continue
 		}
@@ -77,6 +93,10 @@ func (e *Engine) surveyAnswered() {
 			delete(w.remote.unread, w)
 			e.queue(w)
 		}
+	}
+	if lost > 0 {
+		e.log.Warn("own relay has lost events; their relays are asked again",
+			zap.Int("events", lost), zap.Int("repos", len(e.surveying)), zap.Int("relays", len(again)))
 	}
 	e.surveying = nil
 }
