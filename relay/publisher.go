@@ -137,6 +137,19 @@ func (p *Publisher) Held(events []*event.Event, over bool) (Seq, bool) {
 	}
 }
 
+// Lost hands over events that the own relay had and has no longer: they are published again when they come again. It waits for the loop, and
+// gives how many of them were known as stored.
+func (p *Publisher) Lost(ids []event.ID) int {
+	done := make(chan int, 1)
+	p.put(func(c *core, now time.Time) { done <- c.lost(now, ids) })
+	select {
+	case n := <-done:
+		return n
+	case <-p.ended:
+		return 0
+	}
+}
+
 // OwnState is how the publisher stands with the own relay.
 type OwnState struct {
 	Up        bool

@@ -28,6 +28,7 @@ type PublisherMetrics struct {
 	up        prometheus.Gauge
 	parked    prometheus.Gauge
 	queue     prometheus.Gauge
+	gone      prometheus.Counter
 
 	oldest atomic.Int64 // arrival of the oldest event without an outcome, nanoseconds since 1970; 0: none
 }
@@ -63,6 +64,10 @@ func NewPublisherMetrics(reg prometheus.Registerer) *PublisherMetrics {
 			Name: "ngit_sync_publish_queue_events",
 			Help: "Events that have arrived and have no outcome yet.",
 		}),
+		gone: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ngit_sync_own_relay_lost_events_total",
+			Help: "Events that the own relay had and was found to have no longer.",
+		}),
 	}
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ngit_sync_events_total",
@@ -80,7 +85,7 @@ func NewPublisherMetrics(reg prometheus.Registerer) *PublisherMetrics {
 		Help: "Age of the oldest event without an outcome.",
 	}, m.oldestSeconds)
 	if reg != nil {
-		reg.MustRegister(m.published, m.latency, events, m.up, m.parked, m.queue, oldest)
+		reg.MustRegister(m.published, m.latency, events, m.up, m.parked, m.queue, m.gone, oldest)
 		m.drops = shared(reg, m.drops)
 	}
 	for _, reason := range []string{dropKind, dropExpired, dropProtected, dropSignature, dropFull, dropForeign} {
@@ -144,3 +149,6 @@ func (m *PublisherMetrics) oldestSeconds() float64 {
 	}
 	return max(0, time.Since(time.Unix(0, at)).Seconds())
 }
+
+// lost counts events that the own relay has no longer.
+func (m *PublisherMetrics) lost(n int) { m.gone.Add(float64(n)) }

@@ -49,3 +49,20 @@ func (c *core) holds(e *event.Event) {
 	}
 	c.noteTaken(a)
 }
+
+// lost forgets events that the own relay had and has no longer, so that they are new when they come again. It gives their number.
+func (c *core) lost(now time.Time, ids []event.ID) int {
+	c.now = now
+	var gone []event.ID
+	for _, id := range ids {
+		if c.known[id] == Stored && c.works[id] == nil {
+			gone = append(gone, id)
+		}
+	}
+	if len(gone) > 0 {
+		c.forget(gone...)
+		c.o.Metrics.lost(len(gone))
+	}
+	c.pump()
+	return len(gone)
+}

@@ -26,6 +26,7 @@ type question struct {
 	batch relay.BatchID     // of the step that is being read, 0: none
 	step  int               // roots that it asks about
 	tries int               // that failed
+	lost  int               // events that the own relay had and has no longer
 	again <-chan time.Time  // the next one
 	held  []*event.Event    // shown and not handed on
 }
@@ -89,7 +90,7 @@ func (s *Subscriber) askQuestion() {
 	}
 	s.batch++
 	q.batch = s.batch
-	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: fs, Ours: q.ours}})
+	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: fs, Ours: q.ours, Compare: true}})
 }
 
 // aboutRepos asks for what tags coordinates, and for the announcements and states of their authors.
@@ -135,12 +136,16 @@ func (s *Subscriber) handOn(over bool) (relay.Seq, bool) {
 }
 
 // stepEnded goes on behind the end of the question's batch.
-func (s *Subscriber) stepEnded(ok bool, why string) {
+func (s *Subscriber) stepEnded(m relay.Mark, ok bool) {
 	q := &s.question
-	switch {
-	case !ok:
-		s.stepFailed(why)
+	if !ok {
+		s.stepFailed(m.Err)
 		return
+	}
+	if len(m.Absent) > 0 {
+		q.lost += s.opt.Lost(m.Absent)
+	}
+	switch {
 	case len(q.refs) > 0:
 		q.refs = nil
 	default:
@@ -168,7 +173,7 @@ func (s *Subscriber) stepFailed(why string) {
 // answer ends the question. Without a publisher the daemon is about to end.
 func (s *Subscriber) answer() {
 	if seq, ok := s.handOn(true); ok {
-		s.facts.Answered, s.facts.Rests = true, seq
+		s.facts.Answered, s.facts.Rests, s.facts.Lost = true, seq, s.question.lost
 		s.question = question{}
 		s.flush()
 	}

@@ -27,6 +27,8 @@ type Options struct {
 	// Held gives the publisher events that a survey has shown, over with the last of an Ask. It returns the number of the last ledger
 	// row, once theirs are queued, or false when the publisher has ended.
 	Held func(events []*event.Event, over bool) (relay.Seq, bool)
+	// Lost tells the publisher of events that the own relay had and has no longer, and gives how many of them that is news of.
+	Lost func(ids []event.ID) int
 	// Stored calls yield for what matches a filter and is on the own relay, as far as the ledger knows. It is called from a helper goroutine.
 	Stored func(ctx context.Context, f nostr.Filter, yield func(createdAt int64, kind int, id event.ID)) error
 	Flush  func(context.Context) error // waits until what the ledger was given is written
@@ -281,7 +283,7 @@ func (s *Subscriber) ended(m relay.Mark) {
 			s.askQuestion() // from before
 		}
 	case s.question.batch:
-		s.stepEnded(ok, m.Err)
+		s.stepEnded(m, ok)
 	}
 }
 

@@ -54,7 +54,8 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 	})})
 	r.self = selfsub.New(selfsub.Options{
 		URL: set.own, Window: set.cfg.Sync.BatchWindow, Observe: r.publisher.Observe, Facts: facts,
-		Held: r.publisher.Held, Stored: db.Stored, Flush: db.Flush, Log: log.Named("selfsub"),
+		Every: set.cfg.OwnRelay.PictureInterval,
+		Held:  r.publisher.Held, Lost: r.publisher.Lost, Stored: db.Stored, Flush: db.Flush, Log: log.Named("selfsub"),
 	})
 	r.selfFleet = relay.NewFleet(ctx, relay.FleetOptions{Conn: set.conn(relay.ConnOptions{
 		Dialer: dialer, Sink: r.self, Reports: r.self.Reports(), Login: set.login, Log: log.Named("selfsub"),

@@ -26,12 +26,13 @@ type Config struct {
 
 // OwnRelay is the relay we serve.
 type OwnRelay struct {
-	URL             relayurl.URL `key:"url" flag:"own-relay" doc:"websocket URL of the own relay; empty starts the embedded one"`
-	Domains         []string     `key:"domains" form:"domain" flag:"domain" doc:"host[:port] under which announcements name this service"`
-	Window          int          `key:"window" default:"64" min:"1" doc:"events sent to the own relay and not yet answered"`
-	EventsPerSecond int          `key:"events_per_second" default:"0" doc:"pace of publishing; 0 sets none"`
-	AuthKeyFile     string       `key:"auth_key_file" doc:"file with an nsec or 64 hex digits, the key for NIP-42; empty makes no key"`
-	Embedded        Embedded     `key:"embedded"`
+	URL             relayurl.URL  `key:"url" flag:"own-relay" doc:"websocket URL of the own relay; empty starts the embedded one"`
+	Domains         []string      `key:"domains" form:"domain" flag:"domain" doc:"host[:port] under which announcements name this service"`
+	Window          int           `key:"window" default:"64" min:"1" doc:"events sent to the own relay and not yet answered"`
+	EventsPerSecond int           `key:"events_per_second" default:"0" doc:"pace of publishing; 0 sets none"`
+	PictureInterval time.Duration `key:"picture_interval" default:"24h" doc:"how often the whole of the own relay is compared with what it should hold, beside after each lost connection; 0 does not"`
+	AuthKeyFile     string        `key:"auth_key_file" doc:"file with an nsec or 64 hex digits, the key for NIP-42; empty makes no key"`
+	Embedded        Embedded      `key:"embedded"`
 }
 
 // Embedded is the own relay for those who have none.
