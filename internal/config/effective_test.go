@@ -16,7 +16,7 @@ func TestMaskedIsAFileThatMeansTheSame(t *testing.T) {
 	require.NoError(t, err)
 	shown := cfg.Masked()
 	require.Contains(t, shown, "level: \"warn\" # NGIT_SYNC_LOG_LEVEL\n")
-	require.Contains(t, shown, "  embedded:\n    listen: \"[::1]:3335\" # testdata/good/full.yaml:7\n")
+	require.Contains(t, shown, "  embedded:\n    listen: \"[::1]:3335\" # testdata/good/full.yaml:8\n")
 
 	path := filepath.Join(t.TempDir(), "again.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(shown), 0o600))
