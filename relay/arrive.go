@@ -79,11 +79,24 @@ func untouchable(e *event.Event, now time.Time) string {
 	return ""
 }
 
-// crowded drops a live event that there is no room for. Its connection's cursor stays before it. A connection gets as
-// much of the live queue as is left free beside it, so a flood over one leaves room for the others.
+// crowded makes room for a live event, and drops it when there is none in the pending table either. Its connection's cursor stays before
+// it then. A connection gets as much of the live queue as is left free beside it, so a flood over one leaves room for the others.
 func (c *core) crowded(d Delivery, t *tally) bool {
 	s := t.series
-	if d.Batch != 0 || (c.live+s.live < c.o.LiveEvents && c.bytes < 2*c.o.QueueBytes) {
+	full := func() bool { return c.live+s.live >= c.o.LiveEvents || c.bytes >= 2*c.o.QueueBytes }
+	if d.Batch != 0 || !full() {
+		return false
+	}
+	if !c.now.Before(c.spillAt) {
+		p := pressure{live: max(c.o.LiveEvents/4, 1)}
+		if over := c.bytes - 2*c.o.QueueBytes; over >= 0 {
+			p.bytes = over + c.o.QueueBytes/2
+		}
+		if c.spillMost(p) == 0 {
+			c.spillAt = c.now.Add(spillAgain)
+		}
+	}
+	if !full() {
 		return false
 	}
 	if !s.broken {
@@ -178,6 +191,9 @@ func (c *core) enter(w *work) {
 	w.n = c.arrivals
 	w.place = c.queue.PushBack(w)
 	c.works[w.event.ID] = w
+	if c.agedAt.IsZero() {
+		c.agedAt = c.now.Add(spillAge)
+	}
 	c.bytes += int64(w.event.Size)
 	if addressed(w.event.Kind) {
 		ref := w.event.Coordinate()

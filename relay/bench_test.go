@@ -116,13 +116,20 @@ func (b *bench) answerLookup() {
 }
 
 func (b *bench) nameIn(msg []byte) string {
-	for id, name := range b.names {
-		if strings.Contains(string(msg), `"id":"`+id.String()+`"`) {
-			return name
-		}
+	name, ok := b.names[idIn(b.t, msg)]
+	if !ok {
+		b.t.Fatalf("sent without a name: %s", msg)
 	}
-	b.t.Fatalf("sent without a name: %s", msg)
-	return ""
+	return name
+}
+
+// idIn is the id of the event in an EVENT message.
+func idIn(t benchT, msg []byte) event.ID {
+	_, rest, found := strings.Cut(string(msg), `"id":"`)
+	require.True(t, found && len(rest) >= 64)
+	id, err := event.ParseID(rest[:64])
+	require.NoError(t, err)
+	return id
 }
 
 // historic delivers events as batch 1 of connection 1.

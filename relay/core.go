@@ -38,7 +38,7 @@ type core struct {
 	repos    map[string][]*work    // announcements, by identifier
 	again    []*work               // to be judged before the current input is over
 	delayed  byDue                 //
-	ready    readyQueue            //
+	ready    turns[*work]          //
 	tallies  tallies               //
 	credit   *credit               //
 	live     int                   // live places taken up
@@ -53,6 +53,10 @@ type core struct {
 	lookups []event.Ref // maintainers' coordinates whose irrelevant events are to be forgotten
 	looking bool        // the first of lookups is being read
 	readAt  time.Time   // not before, after a failed read of the store
+
+	pressedAt time.Time // since when there is no room for what somebody waits for, zero when there is
+	spillAt   time.Time // not before, after nothing could be spilled
+	agedAt    time.Time // when works may be too old to hold up marks, zero: never
 
 	link link
 
@@ -171,6 +175,21 @@ func (c *core) tick(now time.Time) {
 // pump does what the input has made possible.
 func (c *core) pump() {
 	for {
+		c.advance()
+		if c.link.draining || !c.now.Before(c.taken.due) {
+			c.tellTaken()
+		}
+		c.askStore()
+		c.giveCredit()
+		if !c.relieve() {
+			return
+		}
+	}
+}
+
+// advance judges and sends.
+func (c *core) advance() {
+	for {
 		for len(c.delayed) > 0 && !c.delayed[0].due.After(c.now) {
 			c.popDelayed()
 		}
@@ -181,17 +200,17 @@ func (c *core) pump() {
 			c.judge(w)
 		}
 		if !c.sendNext() {
-			break
+			return
 		}
 	}
-	if c.link.draining || !c.now.Before(c.taken.due) {
-		c.tellTaken()
-	}
-	c.askStore()
+}
+
+// giveCredit grants what there is room for.
+func (c *core) giveCredit() {
 	for c.bytes < c.o.QueueBytes {
 		r, ok := c.credit.grant()
 		if !ok {
-			break
+			return
 		}
 		c.do(grant{r.grant})
 	}
@@ -205,6 +224,13 @@ func (c *core) next() time.Time {
 	}
 	if c.wantsStore() {
 		at = earliest(at, c.readAt)
+	}
+	if at2 := c.pool.sweepAt; at2.After(c.now) && c.pool.room.counts[behindClass] > 0 {
+		at = earliest(at, at2)
+	}
+	at = earliest(at, c.agedAt)
+	if p := c.pressed(); p.any() {
+		at = earliest(at, c.relieveAt(p))
 	}
 	at = earliest(at, c.link.checkAt)
 	at = earliest(at, c.taken.due)

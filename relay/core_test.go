@@ -195,7 +195,7 @@ func TestNothingIsJudgedBeforeTheFirstPicture(t *testing.T) {
 }
 
 func TestLiveEventsBeyondTheirAllowanceHoldTheCursor(t *testing.T) {
-	b := newBench(t, func(o *PublisherOptions) { o.LiveEvents = 4 })
+	b := newBench(t, func(o *PublisherOptions) { o.LiveEvents = 4; o.PendingBytes = 1 })
 	a := repo("a", 1, "x", benchStart)
 	b.historic(a)
 	e := []*event.Event{issue("i0", 2, 1, "x"), issue("i1", 2, 1, "x"), issue("i2", 2, 1, "x")}

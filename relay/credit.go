@@ -40,6 +40,18 @@ func (c *credit) grant() (request, bool) {
 	return r, true
 }
 
+// lacks is how many places events have to give back before the next request fits.
+func (c *credit) lacks() int {
+	if len(c.asked) == 0 || c.used == 0 {
+		return 0
+	}
+	taken := c.used
+	for _, n := range c.reserved {
+		taken -= n
+	}
+	return min(taken, c.used+c.asked[0].n-c.capacity)
+}
+
 // release gives reserved room back.
 func (c *credit) release(conn ConnID, n int) {
 	n = min(n, c.reserved[conn])

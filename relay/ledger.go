@@ -72,9 +72,12 @@ func (c Cause) timed() bool { return c == CauseRetry || c == CauseFuture || c ==
 
 // Waiting is one row of the pending table.
 type Waiting struct {
-	Event  *event.Event // nil when loaded as index only
-	ID     event.ID
-	Needs  event.References // what would lift a CauseParent, or have a CauseHeld offered again at once
+	Event *event.Event // nil when loaded as index only
+	ID    event.ID
+	Kind  int
+	// Needs is what would lift a CauseParent, or have a CauseHeld offered again at once. Of CausePace and CauseDown it says that the
+	// event was not judged yet, and rests on these.
+	Needs  event.References
 	Cause  Cause
 	Reason string
 	Due    time.Time // for CauseRetry, CauseFuture and CauseHeld
@@ -83,6 +86,9 @@ type Waiting struct {
 	Source relayurl.URL
 	Size   int
 }
+
+// forRoom reports the causes that say nothing of the event: it waits until the own relay takes more.
+func (c Cause) forRoom() bool { return c == CausePace || c == CauseDown }
 
 // Ledger is what the publisher needs of the store. Those that give a Seq queue a row and never block; rows are
 // written in the order given. The others may wait for the database and are called from helper goroutines only; they

@@ -199,19 +199,25 @@ func TestAnotherEventGoesBeforeOneThatEndedTheConnection(t *testing.T) {
 	b.is(Rejected, i)
 }
 
-func TestOwnRelayAwayKeepsTheQueue(t *testing.T) {
+func TestBatchesDoNotWaitForAnOwnRelayThatIsAway(t *testing.T) {
 	b := newRawBench(t)
 	b.observe(Observed{Loaded: true})
 	a := repo("a", 1, "x", benchStart)
 	b.historic(a)
 	b.mark(1, 1, true)
-	b.wait(48 * time.Hour)
+	b.wait(spillAge - time.Second)
 	require.Empty(t, settledOf(b.heard()))
 	require.Empty(t, b.ledger.waiting)
+	b.wait(30 * 24 * time.Hour)
+	require.Len(t, settledOf(b.heard()), 1)
+	b.is(Parked, a)
+	require.Equal(t, CauseDown, b.ledger.waiting[a.ID].Cause)
 	b.up()
 	b.ok(a)
 	require.Equal(t, []string{"a"}, b.out())
-	require.Len(t, settledOf(b.heard()), 1)
+	require.Empty(t, b.ledger.waiting)
+	b.is(Stored, a)
+	b.nothingOpen()
 }
 
 func TestNoAnswerInTimeIsTransient(t *testing.T) {

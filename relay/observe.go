@@ -33,6 +33,7 @@ func (c *core) observed(now time.Time, o Observed) {
 	}
 	if o.Loaded && !c.loaded {
 		c.loaded = true
+		c.pool.sweepAt = time.Time{}
 		for e := c.queue.Front(); e != nil; e = e.Next() {
 			if w := e.Value.(*work); w.stage == shelved {
 				c.again = append(c.again, w)
@@ -85,13 +86,13 @@ func (c *core) lift(waiters map[event.ID]struct{}) {
 		if w := c.works[id]; w != nil {
 			w.lifted = true
 		} else if r := c.pool.rows[id]; r != nil {
-			c.pool.wake(r)
+			c.pool.lift(r)
 		}
 	}
 }
 
 func (c *core) wantsStore() bool {
-	return (!c.reading && len(c.pool.woken) > 0 && c.woken < maxWoken) || (!c.looking && len(c.lookups) > 0)
+	return (!c.reading && c.wantsRows()) || (!c.looking && len(c.lookups) > 0)
 }
 
 // askStore reads what is wanted of the store, one question of each sort at a time.
@@ -99,8 +100,8 @@ func (c *core) askStore() {
 	if c.now.Before(c.readAt) {
 		return
 	}
-	if !c.reading && c.woken < maxWoken {
-		if ids := c.pool.takeWoken(readChunk); len(ids) > 0 {
+	if !c.reading {
+		if ids := c.takeRows(); len(ids) > 0 {
 			c.reading = true
 			c.do(readWaiting{ids})
 		}
@@ -141,16 +142,26 @@ func (c *core) read(now time.Time, ids []event.ID, rows []Waiting, err error) {
 // revive puts an event of the pending table into the queue.
 func (c *core) revive(r *row, p Waiting) {
 	r.woken = false
+	mode := Historic
+	if r.live {
+		mode = Live
+	}
 	w := &work{
-		event: p.Event, mode: Historic, source: p.Source, at: c.now, row: r, refs: p.Event.References(), stage: shelved,
+		event: p.Event, mode: mode, source: p.Source, at: c.now, row: r, refs: p.Event.References(), stage: shelved,
 		vouched: r.vouched, blame: r.blame,
 	}
-	switch r.cause { // it was found in scope before it was parked
+	switch r.cause {
 	case CauseParent:
-	case CauseHeld:
+	case CauseHeld: // it was found in scope before it was parked
 		w.vouched = true
 	default:
-		w.tries, w.vouched = r.tries, true
+		w.tries = r.tries
+		w.vouched = w.vouched || !r.unjudged()
+	}
+	c.pool.unroom(r)
+	w.waiters, r.waiters = r.waiters, nil
+	for _, x := range w.waiters {
+		x.on = &w.waiters
 	}
 	c.woken++
 	c.enter(w)
@@ -209,6 +220,8 @@ func (c *core) unpark(r *row) {
 		c.index(r).remove(r.id, r.needs) // in flight it still waits to hear of them
 	}
 	c.pool.remove(r)
+	c.again = append(c.again, r.waiters...)
+	r.waiters = nil
 	c.seq = c.o.Ledger.Unpark(r.id)
 }
 
@@ -227,16 +240,13 @@ func (c *core) load(known func(yield func(event.ID, Disposition)), rows []Waitin
 		r := c.pool.rows[p.ID]
 		c.index(r).add(r.id, r.needs)
 		if c.metBefore(r) {
-			c.pool.wake(r)
+			c.pool.lift(r)
 		}
 	}
 }
 
 // metBefore reports rows that wait for nothing that is still to come.
 func (c *core) metBefore(r *row) bool {
-	if r.cause == CausePace || r.cause == CauseDown {
-		return true
-	}
 	for _, id := range r.needs.IDs {
 		if d := c.known[id]; d == Stored || d == Held {
 			return true

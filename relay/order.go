@@ -13,7 +13,7 @@ type ruling uint8
 
 const (
 	rulePublish  ruling = iota
-	ruleWait            // for the outcome of another event
+	ruleWait            // for the outcome of another event, or until that one's turn in the pending table has come
 	ruleHave            // the own relay has it already
 	ruleObsolete        // a newer version is accepted
 	ruleForeign         // outside our scope
@@ -26,12 +26,12 @@ const (
 // Waiting never goes in a circle: an announcement waits only for a newer version of itself; a state for a newer version of
 // itself and for announcements; anything else for announcements, states and for events whose ids it contains, and ids
 // are hashes.
-func (c *core) rule(w *work) (ruling, *work, string) {
+func (c *core) rule(w *work) (ruling, upon, string) {
 	if c.known[w.event.ID] == Stored {
-		return ruleHave, nil, "on the own relay"
+		return ruleHave, upon{}, "on the own relay"
 	}
 	if c.o.Rules.DenyAuthors[w.event.PubKey] {
-		return ruleForeign, nil, "scope.deny_authors names its author"
+		return ruleForeign, upon{}, "scope.deny_authors names its author"
 	}
 	switch w.event.Kind {
 	case event.KindAnnouncement:
@@ -42,64 +42,70 @@ func (c *core) rule(w *work) (ruling, *work, string) {
 	return c.ruleOther(w)
 }
 
-func (c *core) ruleAnnouncement(w *work) (ruling, *work, string) {
+func (c *core) ruleAnnouncement(w *work) (ruling, upon, string) {
 	a, err := w.parsed()
 	if err != nil {
-		return ruleForeign, nil, err.Error()
+		return ruleForeign, upon{}, err.Error()
 	}
 	if c.scope.obsolete(w.event) {
-		return ruleObsolete, nil, "a newer announcement is accepted"
+		return ruleObsolete, upon{}, "a newer announcement is accepted"
 	}
 	if !c.scope.index.Accepts(a) {
-		return ruleForeign, nil, "announcement does not list us, and no accepted one names its author"
+		return ruleForeign, upon{}, "announcement does not list us, and no accepted one names its author"
 	}
 	if newer := c.newer(w); newer != nil {
-		return ruleWait, newer, ""
+		return ruleWait, upon{work: newer}, ""
 	}
-	return rulePublish, nil, ""
+	return rulePublish, upon{}, ""
 }
 
-func (c *core) ruleState(w *work) (ruling, *work, string) {
+func (c *core) ruleState(w *work) (ruling, upon, string) {
 	if c.scope.obsolete(w.event) {
-		return ruleObsolete, nil, "a newer state is accepted"
+		return ruleObsolete, upon{}, "a newer state is accepted"
 	}
 	d := w.event.D()
 	if !c.scope.index.AcceptsState(w.event.PubKey, d) {
 		// Any of them may be what makes its author a maintainer, through however many hands.
-		if open := c.repos[d]; len(open) > 0 {
-			return ruleWait, open[0], ""
+		if on, open := firstOf(c.repos[d], c.pool.repos[d]); open {
+			return ruleWait, on, ""
 		}
-		return ruleForeign, nil, "state of a repository that is not ours, or not by a maintainer"
+		return ruleForeign, upon{}, "state of a repository that is not ours, or not by a maintainer"
 	}
-	if open := c.versions[event.RepoRef(w.event.PubKey, d)]; len(open) > 0 {
-		return ruleWait, open[0], ""
+	if on, open := c.open(event.RepoRef(w.event.PubKey, d)); open {
+		return ruleWait, on, ""
 	}
 	if newer := c.newer(w); newer != nil {
-		return ruleWait, newer, ""
+		return ruleWait, upon{work: newer}, ""
 	}
-	return rulePublish, nil, ""
+	return rulePublish, upon{}, ""
 }
 
-func (c *core) ruleOther(w *work) (ruling, *work, string) {
+func (c *core) ruleOther(w *work) (ruling, upon, string) {
 	for _, id := range w.refs.IDs {
 		if open := c.works[id]; open != nil {
-			return ruleWait, open, ""
+			return ruleWait, upon{work: open}, ""
+		}
+		if r := c.pool.rows[id]; r != nil && r.cause.forRoom() && c.known[id] == Parked {
+			return ruleWait, upon{row: r}, ""
 		}
 	}
 	for _, ref := range w.refs.Refs {
 		// Only coordinates of these kinds are waited for: others could wait for each other.
-		if open := c.versions[ref]; len(open) > 0 {
-			return ruleWait, open[0], ""
+		if on, open := c.open(ref); open {
+			return ruleWait, on, ""
 		}
 	}
 	switch {
 	case w.vouched, c.related(w.refs):
-		return rulePublish, nil, ""
+		return rulePublish, upon{}, ""
 	case len(w.refs.IDs) == 0 && len(w.refs.Refs) == 0:
-		return ruleForeign, nil, "references nothing"
+		return ruleForeign, upon{}, "references nothing"
 	}
-	return ruleOrphan, nil, "references nothing that we know"
+	return ruleOrphan, upon{}, "references nothing that we know"
 }
+
+// open gives an announcement or a state of that coordinate that has no outcome yet.
+func (c *core) open(ref event.Ref) (upon, bool) { return firstOf(c.versions[ref], c.pool.refs[ref]) }
 
 // related reports whether one of the references is an accepted repo or a known accepted event.
 func (c *core) related(refs event.References) bool {
@@ -138,13 +144,12 @@ func (c *core) judge(w *work) {
 }
 
 // obey carries a ruling out and reports whether that was all; false says that the event is to be published.
-func (c *core) obey(w *work, r ruling, on *work, reason string) bool {
+func (c *core) obey(w *work, r ruling, on upon, reason string) bool {
 	switch r {
 	case rulePublish:
 		return false
 	case ruleWait:
-		w.stage = waiting
-		on.waiters = append(on.waiters, w)
+		c.standBehind(w, on)
 	case ruleHave:
 		c.conclude(w, Stored, reason)
 	case ruleObsolete:
@@ -185,13 +190,4 @@ func (c *core) withdraw(w *work) {
 	if ref.Kind == event.KindAnnouncement {
 		without(c.repos, ref.D, w)
 	}
-}
-
-func without[K comparable](m map[K][]*work, key K, w *work) {
-	rest := slices.DeleteFunc(m[key], func(o *work) bool { return o == w })
-	if len(rest) == 0 {
-		delete(m, key)
-		return
-	}
-	m[key] = rest
 }

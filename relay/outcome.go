@@ -81,25 +81,45 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 
 // park ends a work with a row of the pending table. The batch that brought it is settled by that.
 func (c *core) park(w *work, p Waiting) {
-	p.Event, p.ID, p.Source, p.Size, p.Since = w.event, w.event.ID, w.source, w.event.Size, c.now
+	r := c.enrow(w, p)
+	if r.cause.forRoom() {
+		c.pool.lineUp(r)
+	}
+	c.close(w)
+	c.trim()
+}
+
+// enrow gives a work a row of the pending table, or changes the one that it has.
+func (c *core) enrow(w *work, p Waiting) *row {
+	p.Event, p.ID, p.Kind, p.Source, p.Size, p.Since = w.event, w.event.ID, w.event.Kind, w.source, w.event.Size, c.now
 	switch {
 	case p.Cause == CauseHeld:
-	case w.isHeld() && (p.Cause == CauseRetry || p.Cause == CausePace || p.Cause == CauseDown):
+	case w.isHeld() && (p.Cause == CauseRetry || p.Cause.forRoom()):
 		p = w.stillHeld(c.now, p)
 	default:
 		p.Tries = w.tries
 	}
-	if w.row != nil && !w.row.gone {
-		p.Since = w.row.since
-		c.index(w.row).remove(p.ID, w.row.needs)
+	old := w.row
+	had := old != nil && !old.gone
+	if had {
+		c.index(old).remove(p.ID, old.needs)
+		if old.cause.forRoom() == p.Cause.forRoom() { // else it begins to wait for something of its own
+			p.Since = old.since
+		}
 	}
-	c.seq = c.o.Ledger.Park(p)
+	if !had || !old.same(&p) {
+		c.seq = c.o.Ledger.Park(p)
+	}
 	c.know(p.ID, parkedAs(p.Cause))
 	r := c.pool.put(p)
 	r.vouched, r.blame = r.vouched || w.vouched, w.blame
 	c.index(r).add(p.ID, r.needs)
-	c.close(w)
-	c.trim()
+	if p.Cause.forRoom() {
+		_, _, r.repo = w.lane()
+		r.live = w.mode == Live
+		r.behind = r.behind || w.stage == waiting
+	}
+	return r
 }
 
 // parkedAs is what the ledger says of a parked event.
@@ -197,18 +217,25 @@ func (c *core) close(w *work) {
 	if w.row != nil {
 		c.woken--
 	}
+	c.settle(w)
+	c.again = append(c.again, w.waiters...)
+	w.waiters = nil
+}
+
+// settle frees the places of a work, and counts down its tallies.
+func (c *core) settle(w *work) {
 	c.credit.free(w.spots.historic)
 	c.live -= len(w.spots.live)
 	for _, s := range w.spots.live {
 		s.live--
 	}
-	for _, t := range w.joins {
+	joins := w.joins
+	w.spots, w.joins = spots{}, nil
+	for _, t := range joins {
 		t.open--
 		t.seq = c.seq
 		c.report(t.series)
 	}
-	c.again = append(c.again, w.waiters...)
-	w.joins, w.waiters = nil, nil
 }
 
 // know sets what is known of an id.

@@ -1,55 +1,92 @@
 package relay
 
 import (
-	"cmp"
 	"container/heap"
 	"container/list"
 	"slices"
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
 // row is what the publisher keeps in memory of one row of the pending table.
 type row struct {
-	id    event.ID
-	needs event.References // CauseParent: what would lift it; CauseHeld: what has it offered again
+	id event.ID
+	// needs is what would lift a CauseParent, what has a CauseHeld offered again, and while it waits for room: what it rests on, if it
+	// was not judged.
+	needs event.References
 	cause Cause
 	due   time.Time // CauseRetry, CauseFuture and CauseHeld
 	tries int
 	since time.Time
 	size  int
-	age   *list.Element
-	woken bool // to be read and judged again
-	gone  bool // no longer in the pool
+	age   *list.Element // nil while it waits for room
+	woken bool          // to be read and judged again
+	gone  bool          // no longer in the pool
+
+	// While it waits for room:
+	n       uint64 // order of parking
+	kind    int
+	live    bool // known until a restart
+	source  relayurl.URL
+	repo    uint64
+	behind  bool    // what it rests on is not there yet
+	lined   bool    // it is on the indexes of what waits for room
+	queued  int     // class in pool.room, -1: none
+	waiters []*work // to be judged when its turn has come
 
 	vouched bool // as of its work
 	blame        // as of its work
 }
 
-// pool is the index of the pending table: bounded by count, bytes and age, oldest first out. It says which rows are due
-// and which are to be woken. It holds no events.
+// pool is the index of the pending table: bounded by count and bytes, and by age but for what waits for room, oldest first out. It
+// says which rows are due, which are to be woken, and which come next when there is room. It holds no events.
 type pool struct {
 	rows  map[event.ID]*row
 	ages  list.List // of *row, oldest first
 	dues  byRowDue
 	bytes int64
 	woken []*row // in the order they were woken; stale entries are stepped over
+
+	room    turns[*row]          // what waits for room
+	waiting int                  // how many those are
+	refs    map[event.Ref][]*row // announcements and states among them, by coordinate
+	repos   map[string][]*row    // announcements among them, by identifier
+	n       uint64
+	sweep   int                           // rows behind that are still to be taken up this time
+	sweepAt time.Time                     // when they are next
+	sources map[relayurl.URL]relayurl.URL // each name once
 }
 
-func newPool() *pool { return &pool{rows: make(map[event.ID]*row)} }
+func newPool() *pool {
+	return &pool{
+		rows: make(map[event.ID]*row), refs: make(map[event.Ref][]*row), repos: make(map[string][]*row),
+		sources: make(map[relayurl.URL]relayurl.URL),
+	}
+}
 
-// put adds a row or changes it; the age of a row that is there already stays.
+// put adds a row or changes it; the age of a row that is there already stays, but for one that did not wait for anything of its own.
 func (p *pool) put(w Waiting) *row {
 	r := p.rows[w.ID]
 	if r == nil {
-		r = &row{id: w.ID, since: w.Since}
-		r.age = p.ages.PushBack(r)
+		r = &row{id: w.ID, since: w.Since, queued: -1}
 		p.rows[w.ID] = r
 	}
 	p.bytes += int64(w.Size - r.size)
+	if r.cause.forRoom() {
+		p.unroom(r)
+		r.since = w.Since
+	}
 	r.cause, r.due, r.tries, r.size, r.woken = w.Cause, w.Due, w.Tries, w.Size, false
 	r.needs = event.References{}
+	if w.Cause.forRoom() {
+		p.enroom(r, w)
+		return r
+	}
+	if r.age == nil {
+		r.age = p.ages.PushBack(r)
+	}
 	switch w.Cause {
 	case CauseParent:
 		r.needs = w.Needs
@@ -58,18 +95,18 @@ func (p *pool) put(w Waiting) *row {
 		heap.Push(&p.dues, rowDue{r, r.due})
 	case CauseRetry, CauseFuture:
 		heap.Push(&p.dues, rowDue{r, r.due})
-	case CausePace, CauseDown: // wait for room
+	case CausePace, CauseDown: // done
 	}
 	return r
 }
 
 // load fills an empty pool with the rows of the store.
 func (p *pool) load(rows []Waiting) {
-	slices.SortFunc(rows, func(a, b Waiting) int {
-		return cmp.Or(a.Since.Compare(b.Since), slices.Compare(a.ID[:], b.ID[:]))
-	})
+	slices.SortStableFunc(rows, func(a, b Waiting) int { return a.Since.Compare(b.Since) })
 	for _, w := range rows {
-		p.put(w)
+		if r := p.put(w); r.cause.forRoom() {
+			p.lineUp(r)
+		}
 	}
 }
 
@@ -78,12 +115,16 @@ func (p *pool) remove(r *row) {
 		return
 	}
 	r.gone = true
-	p.ages.Remove(r.age)
+	if r.cause.forRoom() {
+		p.unroom(r)
+	} else {
+		p.ages.Remove(r.age)
+	}
 	delete(p.rows, r.id)
 	p.bytes -= int64(r.size)
 }
 
-// excess gives a row that is over the limits or too old, nil when there is none.
+// excess gives a row that is over the limits or too old, nil when there is none. What waits for room is never given up.
 func (p *pool) excess(now time.Time, o *PublisherOptions) *row {
 	front := p.ages.Front()
 	if front == nil {
@@ -99,7 +140,7 @@ func (p *pool) excess(now time.Time, o *PublisherOptions) *row {
 // wake marks a row to be read and judged again.
 func (p *pool) wake(r *row) {
 	if !r.woken && !r.gone {
-		r.woken = true
+		r.woken, r.queued = true, -1
 		p.woken = append(p.woken, r)
 	}
 }

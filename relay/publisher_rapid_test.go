@@ -123,6 +123,7 @@ func newWorld(t *rapid.T) *world {
 	}
 	w.b.byHand = true
 	w.b.c.o.Window = rapid.IntRange(1, 8).Draw(t, "window")
+	w.b.c.o.QueueEvents = rapid.IntRange(1, 80).Draw(t, "queue") // a quarter of it stays in memory
 	for _, e := range w.events {
 		w.b.name(e)
 	}

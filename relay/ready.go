@@ -1,90 +1,70 @@
 package relay
 
 import (
-	"container/heap"
+	"hash/maphash"
 
+	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
-// readyClasses: five of outcomeClass, live before historic.
-const readyClasses = 10
-
-// readyQueue holds what can be sent: by class, round robin over the sources of a class, and in order of arrival within
-// a source. Entries whose work is no longer ready are stepped over.
-type readyQueue struct {
-	classes [readyClasses]rotation
-	size    int // entries, stale ones included
-}
-
-// rotation is one class: the lanes that have entries, and whose turn it is.
-type rotation struct {
-	lanes map[relayurl.URL]*lane
-	ring  []*lane
-	turn  int
-}
-
-type lane struct {
-	source relayurl.URL
-	works  byArrival
-}
-
-func (q *readyQueue) push(w *work) {
-	class := w.outcomeClass()
-	if w.mode != Live {
-		class += readyClasses / 2
+// lane is where a work stands among those that can be sent.
+func (w *work) lane() (class int, source relayurl.URL, repo uint64) {
+	if w.repo == 0 {
+		w.repo = repoLane(w.event, w.refs)
 	}
-	r := &q.classes[class]
-	l := r.lanes[w.source]
-	if l == nil {
-		l = &lane{source: w.source}
-		if r.lanes == nil {
-			r.lanes = make(map[relayurl.URL]*lane)
+	return sendClass(w.event.Kind, w.mode == Live), w.source, w.repo
+}
+
+func (w *work) number() uint64 { return w.n }
+
+func (w *work) leftLane(int) bool { return w.stage != ready }
+
+// sendClass orders what is to be sent: live before historic, then what others rest on first, deletions last (DESIGN §6).
+func sendClass(kind int, live bool) int {
+	class := outcomeClass(kind)
+	if !live {
+		class += liveClasses
+	}
+	return class
+}
+
+// outcomeClass orders what is ready: what others rest on first, deletions last.
+func outcomeClass(kind int) int {
+	switch {
+	case kind == event.KindAnnouncement:
+		return classAnnouncement
+	case kind == event.KindState:
+		return classState
+	case event.IsRoot(kind):
+		return 2
+	case kind == event.KindDeletion, kind == event.KindVanish:
+		return liveClasses - 1
+	}
+	return 3
+}
+
+const (
+	classAnnouncement = iota
+	classState
+)
+
+var laneSeed = maphash.MakeSeed()
+
+// repoLane is a hash of the repo that an event belongs to: the first coordinate of a repo that it references, else the first id.
+func repoLane(e *event.Event, refs event.References) uint64 {
+	if addressed(e.Kind) {
+		return maphash.Comparable(laneSeed, event.RepoRef(e.PubKey, e.D()))
+	}
+	for _, ref := range refs.Refs {
+		if ref.Kind == event.KindAnnouncement {
+			return maphash.Comparable(laneSeed, ref)
 		}
-		r.lanes[w.source] = l
-		r.ring = append(r.ring, l)
 	}
-	heap.Push(&l.works, w)
-	q.size++
+	if len(refs.IDs) > 0 {
+		return maphash.Comparable(laneSeed, refs.IDs[0])
+	}
+	return 0
 }
-
-// pop gives the next work that is ready, nil when there is none.
-func (q *readyQueue) pop() *work {
-	for i := range q.classes {
-		r := &q.classes[i]
-		for len(r.ring) > 0 {
-			w := r.pop()
-			q.size--
-			if w.stage == ready {
-				return w
-			}
-		}
-	}
-	return nil
-}
-
-func (r *rotation) pop() *work {
-	if r.turn >= len(r.ring) {
-		r.turn = 0
-	}
-	l := r.ring[r.turn]
-	w := heap.Pop(&l.works).(*work)
-	if len(l.works) > 0 {
-		r.turn++
-		return w
-	}
-	delete(r.lanes, l.source)
-	r.ring = append(r.ring[:r.turn], r.ring[r.turn+1:]...)
-	return w
-}
-
-// byArrival is a container/heap, the earliest arrival on top.
-type byArrival []*work
-
-func (h byArrival) Len() int           { return len(h) }
-func (h byArrival) Less(i, j int) bool { return h[i].n < h[j].n }
-func (h byArrival) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *byArrival) Push(x any)        { *h = append(*h, x.(*work)) }
-func (h *byArrival) Pop() any          { return popLast((*[]*work)(h)) }
 
 // byDue is a container/heap, the earliest due on top.
 type byDue []*work

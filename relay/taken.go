@@ -98,8 +98,8 @@ func (c *core) vouch(id event.ID) bool {
 	if r == nil {
 		return false
 	}
-	if !r.vouched && r.cause == CauseParent {
-		c.pool.wake(r)
+	if !r.vouched && (r.cause == CauseParent || r.behind) {
+		c.pool.lift(r)
 	}
 	r.vouched = true
 	return true

@@ -25,9 +25,11 @@ type work struct {
 
 	refs         event.References // nil until verified
 	announcement *nip34.Announcement
-	readErr      error   // of reading the announcement
-	waiters      []*work // sent after this one has its outcome
-	row          *row    // its row of the pending table, nil when it has none
+	readErr      error    // of reading the announcement
+	waiters      []*work  // sent after this one has its outcome
+	on           *[]*work // the waiters that it stands among, while waiting
+	repo         uint64   // its lane among what is ready, 0: not worked out
+	row          *row     // its row of the pending table, nil when it has none
 
 	tries  int       // transient refusals
 	doubts int       // refusals without a known reason
@@ -76,21 +78,6 @@ const (
 	flying
 	done
 )
-
-// outcomeClass orders what is ready: what others rest on first, deletions last (DESIGN §6).
-func (w *work) outcomeClass() int {
-	switch kind := w.event.Kind; {
-	case kind == event.KindAnnouncement:
-		return 0
-	case kind == event.KindState:
-		return 1
-	case event.IsRoot(kind):
-		return 2
-	case kind == event.KindDeletion, kind == event.KindVanish:
-		return 4
-	}
-	return 3
-}
 
 // addressed reports the kinds that scope knows by coordinate.
 func addressed(kind int) bool {

@@ -58,7 +58,7 @@ func (s *Store) LoadOffers(ctx context.Context, yield func(event.ID, relay.Offer
 	return nil
 }
 
-const sqlWaiting = ` p.cause, p.tries, p.due, p.since, u.url, p.size, p.reason, p.needs, l.id
+const sqlWaiting = ` p.cause, p.tries, p.due, p.since, u.url, p.size, p.reason, p.needs, l.id, l.kind
 	FROM pending p JOIN ledger l ON l.num = p.ledger LEFT JOIN urls u ON u.num = p.source`
 
 // LoadWaiting calls yield for every pending row, without its event. It waits until what was queued before is written.
@@ -96,7 +96,7 @@ func readWaiting(read func(...any) error) (waitingRow, error) {
 	var w waitingRow
 	var due, since sql.NullInt64
 	var source, reason, needs, id []byte
-	if err := read(&w.Cause, &w.Tries, &due, &since, &source, &w.Size, &reason, &needs, &id); err != nil {
+	if err := read(&w.Cause, &w.Tries, &due, &since, &source, &w.Size, &reason, &needs, &id, &w.Kind); err != nil {
 		return w, err
 	}
 	w.ID, w.Due, w.Since = fit(id), timeOf(due), timeOf(since)

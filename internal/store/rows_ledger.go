@@ -22,7 +22,7 @@ func (s *Store) Record(e relay.Entry) relay.Seq {
 func (s *Store) Park(w relay.Waiting) relay.Seq {
 	o := &op{verb: park, id: w.ID, wait: &w, at: time.Now()}
 	if w.Event != nil {
-		o.id, w.ID = w.Event.ID, w.Event.ID
+		o.id, w.ID, w.Kind = w.Event.ID, w.Event.ID, w.Event.Kind
 		o.facts = factsOf(w.Event)
 		if !w.Since.IsZero() {
 			o.at = w.Since

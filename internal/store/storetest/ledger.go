@@ -107,7 +107,7 @@ func testLedgerChanges(t *testing.T, db Database) {
 func key2id(n int) event.ID { return event.ID(key(n)) }
 
 func parked(e *event.Event, cause relay.Cause) relay.Waiting {
-	return relay.Waiting{Event: e, ID: e.ID, Needs: e.References(), Cause: cause, Since: t0, Source: alpha, Size: e.Size}
+	return relay.Waiting{Event: e, ID: e.ID, Kind: e.Kind, Needs: e.References(), Cause: cause, Since: t0, Source: alpha, Size: e.Size}
 }
 
 func indexOnly(w relay.Waiting) relay.Waiting {

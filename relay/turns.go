@@ -1,0 +1,181 @@
+package relay
+
+import (
+	"container/list"
+	"slices"
+	"sort"
+
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// Classes of what is to be sent, in the order of sending: five of outcomeClass for live events, five for historic ones, and what
+// waits for others on top of that.
+const (
+	liveClasses = 5
+	sendClasses = 2 * liveClasses
+	behindClass = sendClasses
+)
+
+// turnable is what stands in turns.
+type turnable interface {
+	comparable
+	lane() (class int, source relayurl.URL, repo uint64)
+	number() uint64          // order within its lane
+	leftLane(class int) bool // it is stepped over: it does not belong there any more
+}
+
+// turns is a queue: one class after the other; within a class the sources take turns, within a source its repos, and within a repo
+// the lowest number goes first. So one source, or one repo of a source, that brings very much does not hold up the others.
+type turns[T turnable] struct {
+	classes [sendClasses + 1]rotation[relayurl.URL, repos[T]]
+	counts  [sendClasses + 1]int // entries, those that have left included
+	size    int
+}
+
+// repos are the lanes of one source, by a hash of the repo.
+type repos[T turnable] struct {
+	rotation[uint64, []T]
+	size int
+}
+
+func (q *turns[T]) push(v T) {
+	class, source, repo := v.lane()
+	s := q.classes[class].at(source)
+	l := s.at(repo)
+	i := len(*l)
+	if i > 0 && (*l)[i-1].number() > v.number() {
+		i = sort.Search(i, func(k int) bool { return (*l)[k].number() > v.number() })
+	}
+	*l = slices.Insert(*l, i, v)
+	s.size++
+	q.counts[class]++
+	q.size++
+}
+
+// pop gives the next, the zero value when there is none.
+func (q *turns[T]) pop() T {
+	var none T
+	for class := range q.classes {
+		if v := q.popClass(class); v != none {
+			return v
+		}
+	}
+	return none
+}
+
+// popClass gives the next of one class.
+func (q *turns[T]) popClass(class int) T {
+	sources := &q.classes[class]
+	for e := sources.ring.Front(); e != nil; e = sources.ring.Front() {
+		s := sources.lane(e)
+		f := s.ring.Front()
+		l := s.lane(f)
+		v := (*l)[0]
+		var none T
+		(*l)[0] = none
+		*l = (*l)[1:]
+		s.served(f, len(*l) == 0)
+		s.size--
+		sources.served(e, s.size == 0)
+		q.counts[class]--
+		q.size--
+		if !v.leftLane(class) {
+			return v
+		}
+	}
+	var none T
+	return none
+}
+
+// popLast gives what would go last, or nearly so, of one class: the newest of a long lane.
+func (q *turns[T]) popLast(class int) T {
+	sources := &q.classes[class]
+	for sources.ring.Len() > 0 {
+		e := sources.longest(func(s *repos[T]) int { return s.size })
+		s := sources.lane(e)
+		f := s.longest(func(l *[]T) int { return len(*l) })
+		l := s.lane(f)
+		v := popLast(l)
+		if len(*l) == 0 {
+			s.remove(f)
+		}
+		if s.size--; s.size == 0 {
+			sources.remove(e)
+		}
+		q.counts[class]--
+		q.size--
+		if !v.leftLane(class) {
+			return v
+		}
+	}
+	var none T
+	return none
+}
+
+// best is the first class that has entries, -1 when none has.
+func (q *turns[T]) best() int {
+	return slices.IndexFunc(q.counts[:], func(n int) bool { return n > 0 })
+}
+
+// upTo is how many stand in the classes up to one.
+func (q *turns[T]) upTo(class int) int {
+	n := 0
+	for _, k := range q.counts[:class+1] {
+		n += k
+	}
+	return n
+}
+
+// rotation gives each of its lanes a turn, in the order they came.
+type rotation[K comparable, L any] struct {
+	elements map[K]*list.Element
+	ring     list.List // of *turn[K, L]
+}
+
+type turn[K comparable, L any] struct {
+	key  K
+	lane L
+}
+
+// at gives the lane of a key, and makes it if need be.
+func (r *rotation[K, L]) at(key K) *L {
+	e := r.elements[key]
+	if e == nil {
+		if r.elements == nil {
+			r.elements = make(map[K]*list.Element)
+		}
+		e = r.ring.PushBack(&turn[K, L]{key: key})
+		r.elements[key] = e
+	}
+	return r.lane(e)
+}
+
+func (r *rotation[K, L]) lane(e *list.Element) *L { return &e.Value.(*turn[K, L]).lane }
+
+// served ends a turn.
+func (r *rotation[K, L]) served(e *list.Element, empty bool) {
+	if empty {
+		r.remove(e)
+		return
+	}
+	r.ring.MoveToBack(e)
+}
+
+func (r *rotation[K, L]) remove(e *list.Element) {
+	delete(r.elements, e.Value.(*turn[K, L]).key)
+	r.ring.Remove(e)
+}
+
+// lanesLooked is how many lanes are compared to find a long one.
+const lanesLooked = 64
+
+// longest gives the longest of the lanes whose turn comes last.
+func (r *rotation[K, L]) longest(size func(*L) int) *list.Element {
+	best := r.ring.Back()
+	for e, n := best, 0; e != nil && n < lanesLooked; e, n = e.Prev(), n+1 {
+		if size(r.lane(e)) > size(r.lane(best)) {
+			best = e
+		}
+	}
+	return best
+}
