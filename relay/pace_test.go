@@ -23,22 +23,48 @@ func (l *limiter) take(now time.Time) bool {
 	return true
 }
 
+// steps is khatru's limiter: n places are given back every so often.
+type steps struct {
+	n, most, count int
+	every          time.Duration
+	at             time.Time
+}
+
+func (l *steps) take(now time.Time) bool {
+	for ; !now.Before(l.at.Add(l.every)); l.at = l.at.Add(l.every) {
+		l.count = max(0, l.count-l.n)
+	}
+	if l.count >= l.most {
+		return false
+	}
+	l.count++
+	return true
+}
+
 func TestPaceFindsTheLimitAndStaysNearIt(t *testing.T) {
+	bucket := func(rate, burst float64) *limiter {
+		return &limiter{rate: rate, burst: burst, tokens: burst, at: benchStart}
+	}
 	tests := []struct {
-		name  string
-		rate  float64
-		burst float64
-		hours int
+		name    string
+		limit   interface{ take(time.Time) bool }
+		rate    float64
+		burst   float64
+		time    time.Duration
+		share   float64 // of what the relay would have taken
+		refused float64 // per accepted one
 	}{
-		{"ngit-relay", 2.0 / 180, 10, 240},
-		{"relay-builder", 1, 60, 2},
-		{"fast", 500, 500, 1},
+		{"ngit-relay, 3 in 3 minutes", &steps{n: 3, most: 15, every: 3 * time.Minute, at: benchStart}, 3.0 / 180, 15, 48 * time.Hour, .95, .07},
+		{"khatru, 2 in 3 minutes", &steps{n: 2, most: 10, every: 3 * time.Minute, at: benchStart}, 2.0 / 180, 10, 240 * time.Hour, .95, .07},
+		{"one a minute", bucket(1.0/60, 1), 1.0 / 60, 1, 48 * time.Hour, .8, .03},
+		{"one a minute, 15 at first", bucket(1.0/60, 15), 1.0 / 60, 15, 48 * time.Hour, .95, .05},
+		{"relay-builder", bucket(1, 60), 1, 60, 2 * time.Hour, .95, .05},
+		{"fast", bucket(500, 500), 500, 500, 10 * time.Minute, .9, .01},
+		{"one in ten minutes", bucket(1.0/600, 1), 1.0 / 600, 1, 240 * time.Hour, .8, .05},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			now := benchStart
-			p, l := newPace(0), &limiter{rate: tt.rate, burst: tt.burst, tokens: tt.burst, at: now}
-			end := now.Add(time.Duration(tt.hours) * time.Hour)
+			p, now, end := newPace(0), benchStart, benchStart.Add(tt.time)
 			var order uint64
 			passed, refused := 0, 0
 			for now.Before(end) {
@@ -48,7 +74,7 @@ func TestPaceFindsTheLimitAndStaysNearIt(t *testing.T) {
 				}
 				require.True(t, p.take(now))
 				order++
-				if l.take(now) {
+				if tt.limit.take(now) {
 					passed++
 					p.accepted(now, order)
 				} else {
@@ -57,9 +83,10 @@ func TestPaceFindsTheLimitAndStaysNearIt(t *testing.T) {
 				}
 				now = now.Add(100 * time.Microsecond)
 			}
-			could := tt.rate*end.Sub(benchStart).Seconds() + tt.burst
-			require.Greater(t, float64(passed), 0.6*could, "of %.0f events that the relay would have taken", could)
-			require.Less(t, float64(refused), 0.2*float64(passed)+20)
+			could := tt.rate*tt.time.Seconds() + tt.burst
+			t.Logf("%d accepted of %.0f, %d refused: %.3f", passed, could, refused, float64(refused)/float64(passed))
+			require.Greater(t, float64(passed), tt.share*could, "of %.0f events that the relay would have taken", could)
+			require.Less(t, float64(refused), tt.refused*float64(passed)+1)
 		})
 	}
 }
