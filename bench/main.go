@@ -39,6 +39,8 @@ type options struct {
 	watch    time.Duration
 	common   int
 	spread   int
+	ids      int
+	database string
 }
 
 // lab is what the scenarios work in: the flags, the daemon's binary, a scratch directory and the figures so far.
@@ -60,6 +62,7 @@ var scenarios = []struct {
 	{"idle", "many open connections and nothing to do", (*lab).idle},
 	{"reconcile", "one event in a hundred is missing: by negentropy and by pages", (*lab).reconcile},
 	{"pages", "a history by pages on loopback and at a round trip of 100 ms", (*lab).pages},
+	{"ledger", "our side of a reconciliation of very many ids", (*lab).reconcileLedger},
 }
 
 func main() {
@@ -144,6 +147,8 @@ func (l *lab) parse(args []string, stderr io.Writer) ([]string, error) {
 	fs.DurationVar(&l.watch, "watch", 10*time.Second, "idle: how long CPU time is measured")
 	fs.IntVar(&l.common, "common", 100_000, "reconcile: events that both sides have")
 	fs.IntVar(&l.spread, "spread", 100, "reconcile: repositories that they are spread over in the daemon's case")
+	fs.IntVar(&l.ids, "ids", 1_000_000, "ledger: how many")
+	fs.StringVar(&l.database, "database", "", "ledger: an empty Postgres database, as its URL, in place of SQLite in a scratch directory")
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage: go run ./bench [flags] [scenario...]\n\nscenarios (all when none is named):")
 		for _, s := range scenarios {
@@ -187,6 +192,8 @@ func (l *lab) check() error {
 		return fmt.Errorf("-repos is too low for every relay to be named twice: 2 for each %d relays", l.named)
 	case l.common < 10_000 || l.spread < 1 || l.spread > l.common/rootShare:
 		return fmt.Errorf("-common is at least 10000, -spread 1 to one for %d events", rootShare)
+	case l.ids < 10_000:
+		return errors.New("-ids is at least 10000")
 	case l.tags != ownTags():
 		return fmt.Errorf("the daemon is compared with the publisher in here, which is built otherwise: go run -tags '%s' ./bench", l.tags)
 	case l.binary != "" && l.profile != "":
