@@ -21,7 +21,8 @@ func (p *Publisher) Await(id ConnID, batch BatchID, ids []event.ID, lack chan<- 
 }
 
 // await makes a batch wait for the outcome of those ids that are in the works, as if it had brought them, and gives back those
-// that nobody has. An event whose signature is not checked yet may turn out to be forged: it is fetched, and joins then.
+// that nobody has. An event whose signature is not checked yet may turn out to be forged: it is fetched, and joins then, unless
+// the same connection brought it, which would bring it again.
 func (c *core) await(now time.Time, conn ConnID, batch BatchID, ids []event.ID, lack chan<- []event.ID) {
 	c.now = now
 	t := c.tallies.current(conn, batch)
@@ -31,7 +32,7 @@ func (c *core) await(now time.Time, conn ConnID, batch BatchID, ids []event.ID, 
 		switch _, known := c.knows(id); {
 		case known:
 			t.seq = c.seq // its row was given to the ledger at some time before
-		case w == nil || w.stage == verifying:
+		case w == nil || w.stage == verifying && !w.from(conn):
 			fetch = append(fetch, id)
 		case !slices.Contains(w.joins, t):
 			w.wide = false // foreign or not, its outcome is recorded
@@ -41,4 +42,9 @@ func (c *core) await(now time.Time, conn ConnID, batch BatchID, ids []event.ID, 
 	}
 	c.do(lacking{lack, fetch})
 	c.pump()
+}
+
+// from reports whether a connection brought the event, with the signature that counts.
+func (w *work) from(conn ConnID) bool {
+	return slices.ContainsFunc(w.joins, func(t *tally) bool { return t.series.conn == conn })
 }

@@ -67,6 +67,37 @@ func TestListedIDIsFetchedWhileItsSignatureIsUnchecked(t *testing.T) {
 	b.nothingOpen()
 }
 
+// A relay that brought an event and lists it again, for another filter, need not bring it twice.
+func TestListedIDIsNotFetchedFromWhoBroughtItUnchecked(t *testing.T) {
+	for _, genuine := range []bool{true, false} {
+		b := newBench(t)
+		b.byHand = true
+		a := repo("a", 1, "x", benchStart)
+		b.from(9, 1, a)
+		require.Empty(t, b.await(a))
+		b.mark(9, 9, true)
+		require.Empty(t, settledOf(b.heard()))
+		b.checked(genuine)
+		if genuine {
+			b.ok(a)
+		}
+		offences := 0
+		reports := b.heard()
+		for _, r := range reports {
+			if o, ok := r.(Offended); ok {
+				require.Equal(t, ConnID(9), o.ID)
+				offences++
+			}
+		}
+		require.Equal(t, genuine, offences == 0)
+		require.LessOrEqual(t, offences, 1)
+		s := settledOf(reports)
+		require.Len(t, s, 1)
+		require.Equal(t, BatchID(9), s[0].Batch)
+		b.nothingOpen()
+	}
+}
+
 // What only a wide filter brought may be dropped without a record. When somebody waits for it, it has an outcome.
 func TestListedIDOfAWideFilterIsRecorded(t *testing.T) {
 	b := newBench(t)

@@ -247,6 +247,7 @@ func (c *Conn) cancelBatch(id BatchID, now time.Time) {
 	for _, b := range c.history.batches {
 		if b.id == id {
 			c.abandon(b, errCancelled.Error(), now)
+			c.advanceAll(now) // others may have waited for what it was fetching
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"slices"
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -51,7 +50,7 @@ func (c *Conn) checkEvent(p *page, e *event.Event, now time.Time) {
 	case f.Until != nil && e.CreatedAt > *f.Until, !c.matches(p.group.timeless(), e), untouchable(e, now) != "":
 		return
 	}
-	if _, listed := slices.BinarySearchFunc(r.needs, e.ID, compareID); !listed {
+	if !r.lists(e.ID) {
 		r.capped = true
 	}
 }

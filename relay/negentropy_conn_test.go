@@ -45,6 +45,63 @@ func TestWhatIsInTheWorksIsNotFetched(t *testing.T) {
 	})
 }
 
+// An event that several filters list is fetched once, by whichever asks for it first; what that one cannot get the others try.
+func TestWhatSeveralFiltersListIsFetchedOnce(t *testing.T) {
+	for _, script := range []relaytest.Negentropy{
+		{},
+		{IDsCap: 70},
+		{Withhold: func(id string) bool { return id < "2" }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			events := relaytest.Notes(3000, 1, 100_000)
+			lack, ours := everyNth(events, 4)
+			script.Speak = true
+			g := newNegRig(t, relaytest.Options{Events: events, Negentropy: script}, ours)
+			g.relay.Set(func(o *relaytest.Options) { o.Delay, o.Concurrent = 200*time.Millisecond, true })
+			until := []nostr.Timestamp{101_000, 102_000, 103_000, 104_000}
+			var fs []nostr.Filter
+			for i := range until {
+				fs = append(fs, nostr.Filter{Kinds: []int{1}, Until: &until[i]})
+			}
+			g.tell(AskBatch{Batch{ID: 1, Filters: fs[:2]}}, AskBatch{Batch{ID: 2, Filters: fs[2:]}})
+			for _, id := range []BatchID{1, 2} {
+				end := g.wait(id)
+				require.Empty(t, end.Err)
+				require.True(t, end.Filters[0].Done && end.Filters[1].Done)
+			}
+			got := map[string]bool{}
+			for _, d := range g.sink.delivered {
+				got[d.Event.ID.String()] = true
+			}
+			for _, e := range lack {
+				require.True(t, got[e.ID])
+			}
+			if script.Withhold == nil { // else all is paged
+				require.Less(t, g.relay.Sent(), len(lack)+20)
+			}
+		})
+	}
+}
+
+// A batch that is cancelled takes nothing with it that another one lists too.
+func TestWhatACancelledBatchWasFetchingIsFetchedForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events := relaytest.Notes(1000, 1, 100_000)
+		lack, ours := everyNth(events, 2)
+		g := newNegRig(t, speaking(events), ours)
+		g.relay.Set(func(o *relaytest.Options) { o.Delay, o.Concurrent = time.Second, true })
+		until := nostr.Timestamp(200_000)
+		g.tell(AskBatch{Batch{ID: 1, Filters: []nostr.Filter{kinds(1)}}},
+			AskBatch{Batch{ID: 2, Filters: []nostr.Filter{{Kinds: []int{1}, Until: &until}}}})
+		time.Sleep(500 * time.Millisecond)
+		require.Len(t, g.relay.Reconciliations(), 2)
+		g.tell(CancelBatch{ID: 1})
+		require.NotEmpty(t, g.wait(1).Err)
+		require.Empty(t, g.wait(2).Err)
+		sameIDs(t, wireIDs(lack), g.sink.ids(2))
+	})
+}
+
 func TestOnlyOneReconciliationIsOpenAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const filters = 6

@@ -35,6 +35,9 @@ type fetch struct {
 	todo     []event.ID     // not asked of anyone yet
 	fresh    []event.ID     // that nobody here has: to be asked for
 	missing  []event.ID     // asked for in this round, and not given
+	shared   []event.ID     // that other groups of the connection were asking for
+	behind   []*group       // those groups
+	ahead    []*group       // groups that wait so for this one
 	pages    map[*page]bool // that are out, the one that waits for credit included
 	round    int
 	served   int // events of this round
@@ -47,15 +50,67 @@ func (c *Conn) lacking(ids []event.ID, now time.Time) {
 	g := c.neg.awaiting
 	c.neg.awaiting = nil
 	if g != nil && !g.over && g.neg != nil && g.neg.stage == negFetching {
-		g.neg.fresh = append(g.neg.fresh, ids...)
+		c.allot(g, ids)
 	}
+	c.advanceAll(now)
+}
+
+func (c *Conn) advanceAll(now time.Time) {
 	for _, b := range slices.Clone(c.history.batches) {
-		for _, x := range slices.Clone(b.groups) {
-			if x.neg != nil && x.neg.stage == negFetching {
-				c.advance(x, now)
+		for _, g := range slices.Clone(b.groups) {
+			if g.neg != nil && g.neg.stage == negFetching {
+				c.advance(g, now)
 			}
 		}
 	}
+}
+
+// allot gives a group the ids that it asks for. What another group of the connection is asking for by now, as an event
+// matches several filters, is looked at again when that one has come to its end: it has mostly come by then.
+func (c *Conn) allot(g *group, ids []event.ID) {
+	r := g.neg
+	shared := make(map[event.ID]bool, len(ids))
+	for _, id := range ids {
+		shared[id] = false
+	}
+	for _, b := range c.history.batches {
+		for _, x := range b.groups {
+			if x == g || !x.asking() || b.background && !g.batch.background {
+				continue
+			}
+			before := len(r.shared)
+			claim := func(id event.ID) {
+				if taken, listed := shared[id]; listed && !taken {
+					shared[id] = true
+					r.shared = append(r.shared, id)
+				}
+			}
+			for _, id := range x.neg.fresh {
+				claim(id)
+			}
+			for p := range x.neg.pages {
+				for id, missing := range p.ids {
+					if missing {
+						claim(id)
+					}
+				}
+			}
+			if len(r.shared) > before && !slices.Contains(r.behind, x) {
+				r.behind, x.neg.ahead = append(r.behind, x), append(x.neg.ahead, g)
+			}
+		}
+	}
+	for _, id := range ids {
+		if !shared[id] {
+			r.fresh = append(r.fresh, id)
+		}
+	}
+}
+
+// asking reports whether ids of a group are asked for, or will be without anybody's help.
+func (g *group) asking() bool {
+	r := g.neg
+	return !g.over && r != nil && r.stage == negFetching && len(r.todo)+len(r.fresh)+len(r.pages) > 0
 }
 
 // advance does what is next for a group whose events are fetched, when it is not a matter of a page.
@@ -65,6 +120,10 @@ func (c *Conn) advance(g *group, now time.Time) {
 	if g.over || r.stage != negFetching {
 		return
 	}
+	if len(r.shared) > 0 && !slices.ContainsFunc(r.behind, (*group).asking) {
+		r.todo = append(r.todo, r.shared...)
+		r.shared, r.behind = nil, nil
+	}
 	if n.awaiting == nil && len(r.todo) > 0 && len(r.fresh) < idsPerREQ {
 		k := min(awaitIDs, len(r.todo))
 		n.awaiting = g
@@ -73,7 +132,7 @@ func (c *Conn) advance(g *group, now time.Time) {
 		c.o.Sink.Await(c.o.ID, g.batch.id, ids, n.lack)
 	}
 	switch {
-	case n.awaiting == g || len(r.todo) > 0 || len(r.fresh) > 0 || len(r.pages) > 0:
+	case n.awaiting == g || g.asking() || len(r.shared) > 0:
 	case len(r.missing) == 0 && r.verify:
 		c.complete(g)
 	case len(r.missing) == 0:
@@ -176,8 +235,11 @@ func (c *Conn) fetchEvent(p *page, f Frame) {
 		c.strayEvent(p, f.At) // listed for a filter that it does not match
 		return
 	}
-	if r := g.neg; !r.dated || int64(e.CreatedAt) < r.common {
-		r.common, r.dated = int64(e.CreatedAt), true
+	g.neg.date(e)
+	for _, x := range g.neg.ahead {
+		if x.neg != nil && x.neg.lists(e.ID) {
+			x.neg.date(e)
+		}
 	}
 	if c.untouched(e, f.At) || !g.batch.once.first(e.ID) {
 		return
@@ -186,6 +248,19 @@ func (c *Conn) fetchEvent(p *page, f Frame) {
 	c.o.Sink.Deliver(Delivery{
 		Conn: c.o.ID, Source: c.o.URL, Batch: g.batch.id, Mode: Negentropy, Event: e, At: f.At,
 	})
+}
+
+// date notes how old what the relay listed is.
+func (r *reconciliation) date(e *event.Event) {
+	if at := int64(e.CreatedAt); !r.dated || at < r.common {
+		r.common, r.dated = at, true
+	}
+}
+
+// lists reports an id that the relay listed and that was not ours.
+func (r *reconciliation) lists(id event.ID) bool {
+	_, ok := slices.BinarySearchFunc(r.needs, id, compareID)
+	return ok
 }
 
 func (c *Conn) strayEvent(p *page, now time.Time) {
@@ -238,7 +313,7 @@ func (c *Conn) fetchEOSE(p *page, f Frame) {
 		r.missing = append(append(r.missing, r.fresh...), r.todo...)
 		r.fresh, r.todo = nil, nil
 	}
-	c.advance(g, f.At)
+	c.advanceAll(f.At)
 }
 
 // left are the ids that have not come.
@@ -281,7 +356,7 @@ func (c *Conn) fetchFailed(p *page, why string, tell bool, now time.Time) {
 		r.missing = append(append(r.missing, r.fresh...), r.todo...)
 		r.fresh, r.todo = nil, nil
 	}
-	c.advance(g, now)
+	c.advanceAll(now)
 }
 
 // leaveFetch forgets what a group wants of the connection.

@@ -40,9 +40,13 @@ func (s *sinkhole) Await(_ ConnID, _ BatchID, ids []event.ID, lack chan<- []even
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.awaited += len(ids)
+	brought := make(map[event.ID]bool, len(s.delivered))
+	for _, d := range s.delivered {
+		brought[d.Event.ID] = true
+	}
 	var out []event.ID
 	for _, id := range ids {
-		if !s.known[id] {
+		if !s.known[id] && !brought[id] {
 			out = append(out, id)
 		}
 	}
