@@ -152,7 +152,7 @@ func reconcileSet(set *negentropy.Set, peer *lib.Negentropy, stop func() float64
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	const thisThread = 1 // RUSAGE_THREAD
-	i, raw, done := negentropy.New(set, negentropy.DefaultLimits()), []byte(nil), false
+	i, done := negentropy.New(set, negentropy.DefaultLimits()), false
 	for reply := i.Start(); !done; {
 		text := hex.EncodeToString(reply)
 		answer, err := peer.Reconcile(text)
@@ -164,7 +164,8 @@ func reconcileSet(set *negentropy.Set, peer *lib.Negentropy, stop func() float64
 		if err != nil {
 			return r, err
 		}
-		if raw, err = hex.DecodeString(answer); err != nil {
+		raw, err := hex.DecodeString(answer)
+		if err != nil {
 			return r, err
 		}
 		if reply, done, err = i.Next(raw); err != nil {

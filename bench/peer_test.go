@@ -204,7 +204,7 @@ func TestSourceReconciles(t *testing.T) {
 			require.NotContains(t, answer[2], e.event.ID)
 		}
 	}
-	require.EqualValues(t, comments, (len(answer[2])-10)/64)
+	require.Equal(t, comments, (len(answer[2])-10)/64)
 	d.say(`["NEG-CLOSE","n1"]`)
 	d.say(`["NEG-MSG","n1","61"]`)
 	require.Equal(t, []string{"NEG-ERR", "n1"}, d.hear()[:2])
