@@ -133,7 +133,7 @@ func (l *lab) manyEvents(yield func(e *event.Event, lacking bool) error) error {
 
 // ourSide reads what a connection reads for one filter.
 func ourSide(ctx context.Context, s *ledger.Store) (*negentropy.Set, error) {
-	b := negentropy.NewBuilder(0)
+	b := negentropy.NewBuilder()
 	f := nostr.Filter{Tags: nostr.TagMap{"A": {coordinate(0)}}}
 	err := s.Known(ctx, f, func(createdAt int64, id event.ID) { b.Add(createdAt, id) })
 	return b.Seal(), err

@@ -33,7 +33,7 @@ type side struct {
 
 // readSide asks the ledger. It stops at maxOurs.
 func readSide(ctx context.Context, known KnownIDs, f nostr.Filter) (s side) {
-	b := negentropy.NewBuilder(0)
+	b := negentropy.NewBuilder()
 	ctx, cancel := context.WithTimeout(ctx, ledgerWait)
 	defer cancel()
 	err := known(ctx, f, func(createdAt int64, id event.ID) {

@@ -68,7 +68,7 @@ func (i *Initiator) ask(w *writer, s span) (expected int) {
 		part.list = false
 		if into > 1 {
 			part.hi = s.lo + (s.hi-s.lo)/into
-			part.end = between(&i.set.items[part.hi-1], &i.set.items[part.hi])
+			part.end = between(i.set.items.at(part.hi-1), i.set.items.at(part.hi))
 		}
 		i.asked = append(i.asked, part)
 		w.fingerprint(&part.end, i.set.fingerprint(part.lo, part.hi))

@@ -90,7 +90,7 @@ func truthful(t *testing.T, set *Set, msg []byte) {
 		case modeIDs:
 			var ids []byte
 			for k := lo; k < hi; k++ {
-				ids = append(ids, set.items[k].id()[:]...)
+				ids = append(ids, set.items.at(k).id()[:]...)
 			}
 			require.True(t, bytes.Equal(ids, p.ids))
 		}

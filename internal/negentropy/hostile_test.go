@@ -88,7 +88,7 @@ func TestAnswersLieWhereSomethingWasAsked(t *testing.T) {
 	items := row(6*16, 1) // asked about in 16 parts of six seconds
 	begin := uint64(items[0].at)
 	other := numbered(1_000_000, 1)
-	one := setOf([]item{other}).items
+	one := setOf([]item{other}).slice(0, 1)
 	for _, c := range []struct {
 		name string
 		msg  func(w *writer)
@@ -116,7 +116,7 @@ func TestAnswersLieWhereSomethingWasAsked(t *testing.T) {
 func TestAListIsAnsweredWithAList(t *testing.T) {
 	items := row(6*16, 1)
 	begin := uint64(items[0].at)
-	one := setOf([]item{numbered(1_000_000, 1)}).items
+	one := setOf([]item{numbered(1_000_000, 1)}).slice(0, 1)
 	for _, c := range []struct {
 		name string
 		msg  func(w *writer)
@@ -211,7 +211,7 @@ func TestBytesAreBounded(t *testing.T) {
 }
 
 func TestAnIDListedTwiceIsNeededOnce(t *testing.T) {
-	have, lack := setOf([]item{numbered(0, 1)}).items[0], setOf([]item{numbered(1, 1)}).items[0]
+	have, lack := setOf([]item{numbered(0, 1)}).slice(0, 1)[0], setOf([]item{numbered(1, 1)}).slice(0, 1)[0]
 	i := New(setOf([]item{numbered(0, 1)}), DefaultLimits())
 	i.Start()
 	_, done, err := i.Next(message(func(w *writer) {
@@ -252,12 +252,12 @@ func TestAFullFrameEndsWithinItsLimit(t *testing.T) {
 			answer, err := set.Answer(message(func(w *writer) {
 				w.list(timed(1_700_000_000), nil)
 				for k := 1; k < 400; k += step {
-					b := bound{key: set.items[k], size: uint8(idBytes)}
+					b := bound{key: *set.items.at(k), size: uint8(idBytes)}
 					if k == 1 {
 						b = bound{key: keyOf(b.key.at(), b.key.id()[:size]), size: uint8(size)}
 					}
 					w.skipTo(&b)
-					w.list(&bound{key: set.items[min(k+step/2, 399)], size: uint8(idBytes)}, nil)
+					w.list(&bound{key: *set.items.at(min(k+step/2, 399)), size: uint8(idBytes)}, nil)
 				}
 			}), MinFrame)
 			require.NoError(t, err)

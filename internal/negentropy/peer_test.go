@@ -28,7 +28,7 @@ func numbered(n, ties int) item {
 }
 
 func setOf(items []item) *Set {
-	b := NewBuilder(len(items))
+	b := NewBuilder()
 	for _, it := range items {
 		b.Add(it.at, it.id)
 	}

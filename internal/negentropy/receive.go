@@ -81,7 +81,7 @@ func (i *Initiator) leave(s *span) error {
 // agree notes that the peer has our items [lo, hi).
 func (i *Initiator) agree(lo, hi int) {
 	if lo < hi {
-		i.common = min(i.common, i.set.items[lo].at())
+		i.common = min(i.common, i.set.items.at(lo).at())
 	}
 }
 
@@ -100,7 +100,7 @@ func (i *Initiator) answer(s *span, p *piece) error {
 		if p.empty() && len(p.ids) > 0 {
 			return malformed("ids where there is no room for any")
 		}
-		i.compare(p.ids, i.set.items[s.lo:hi])
+		i.compare(p.ids, s.lo, hi)
 	} else if !p.empty() && p.fingerprint != i.set.fingerprint(s.lo, hi) {
 		i.note(span{start: p.start, end: p.end, lo: s.lo, hi: hi, list: true})
 	} else if !p.empty() {
@@ -159,9 +159,9 @@ func (i *Initiator) pace(length int, cut bool) {
 	i.budget = min(i.budget, i.mostAnswer())
 }
 
-// compare sets the peer's ids of a range against our items of it. Ids come without their times, so they are looked
+// compare sets the peer's ids of a range against our items [lo, hi) of it. Ids come without their times, so they are looked
 // up by themselves.
-func (i *Initiator) compare(ids []byte, ours []key) {
+func (i *Initiator) compare(ids []byte, lo, hi int) {
 	i.theirs = i.theirs[:0]
 	for id := range slices.Chunk(ids, idBytes) {
 		i.theirs = append(i.theirs, event.ID(id))
@@ -169,15 +169,16 @@ func (i *Initiator) compare(ids []byte, ours []key) {
 	slices.SortFunc(i.theirs, compareIDs)
 	i.theirs = slices.Compact(i.theirs)
 	i.found = append(i.found[:0], make([]bool, len(i.theirs))...)
-	for n := range ours {
-		at, ok := slices.BinarySearchFunc(i.theirs, event.ID(*ours[n].id()), compareIDs)
+	for n := lo; n < hi; n++ {
+		ours := i.set.items.at(n)
+		at, ok := slices.BinarySearchFunc(i.theirs, event.ID(*ours.id()), compareIDs)
 		if ok {
 			i.found[at] = true
-			i.common = min(i.common, ours[n].at())
+			i.common = min(i.common, ours.at())
 		} else {
 			i.stats.Haves++
 			if i.have != nil {
-				i.have(int64(ours[n].at()), *ours[n].id()) //nolint:gosec // it came from an int64
+				i.have(int64(ours.at()), *ours.id()) //nolint:gosec // it came from an int64
 			}
 		}
 	}

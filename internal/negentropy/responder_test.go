@@ -22,7 +22,7 @@ func (s *Set) Answer(msg []byte, frame int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		hi, end := s.find(lo, len(s.items), &p.end), p.end
+		hi, end := s.find(lo, s.Len(), &p.end), p.end
 		before, cut := w, false
 		switch p.mode {
 		case modeSkip:
@@ -34,16 +34,16 @@ func (s *Set) Answer(msg []byte, frame int) ([]byte, error) {
 		case modeIDs:
 			w.skipTo(&p.start)
 			if most := lo + room(frame, len(w.buf)); most < hi {
-				hi, end, cut = most, bound{key: s.items[most], size: uint8(idBytes)}, true
+				hi, end, cut = most, bound{key: *s.items.at(most), size: uint8(idBytes)}, true
 			}
-			w.list(&end, s.items[lo:hi])
+			w.list(&end, s.slice(lo, hi))
 		}
 		if len(w.buf)+ending > frame {
 			w, hi, cut = before, lo, true
 			w.skipTo(&p.start)
 		}
 		if cut { // what is left is said in one
-			w.fingerprint(&infinite, s.fingerprint(hi, len(s.items)))
+			w.fingerprint(&infinite, s.fingerprint(hi, s.Len()))
 			return w.buf, nil
 		}
 		lo = hi
@@ -55,13 +55,13 @@ func (s *Set) Answer(msg []byte, frame int) ([]byte, error) {
 // parts.
 func (s *Set) split(w *writer, end *bound, lo, hi int) {
 	if hi-lo < fewItems {
-		w.list(end, s.items[lo:hi])
+		w.list(end, s.slice(lo, hi))
 		return
 	}
 	for into := parts; into > 0; into-- {
 		next, b := lo+(hi-lo)/into, *end
 		if into > 1 {
-			b = between(&s.items[next-1], &s.items[next])
+			b = between(s.items.at(next-1), s.items.at(next))
 		}
 		w.fingerprint(&b, s.fingerprint(lo, next))
 		lo = next
@@ -71,4 +71,13 @@ func (s *Set) split(w *writer, end *bound, lo, hi int) {
 // room is how many ids a list may have that begins after `used` bytes.
 func room(frame, used int) int {
 	return max(0, frame-used-maxListHead-ending) / idBytes
+}
+
+// slice is a copy of the items [lo, hi).
+func (s *Set) slice(lo, hi int) []key {
+	var out []key
+	for i := lo; i < hi; i++ {
+		out = append(out, *s.items.at(i))
+	}
+	return out
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func TestSealSortsAndDropsDuplicates(t *testing.T) {
-	b := NewBuilder(0)
+	b := NewBuilder()
 	b.Add(7, event.ID{2})
 	b.Add(-5, event.ID{9}) // no such time on the wire
 	b.Add(7, event.ID{1})
@@ -27,7 +27,7 @@ func TestSealSortsAndDropsDuplicates(t *testing.T) {
 	require.Equal(t, 6, b.Len())
 	s := b.Seal()
 	var got []event.ID
-	for _, k := range s.items {
+	for _, k := range s.slice(0, s.Len()) {
 		got = append(got, event.ID(*k.id()))
 	}
 	require.Equal(t, []event.ID{{9}, {3}, {1}, {2}, {4}}, got)
@@ -37,20 +37,31 @@ func TestSealSortsAndDropsDuplicates(t *testing.T) {
 
 func TestKeysAreSorted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(0, 5000)).Draw(t, "keys")
+		n := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(0, 5000), rapid.IntRange(0, 3*blockKeys)).Draw(t, "keys")
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		at := rapid.IntRange(0, len(key{})-2).Draw(t, "first byte that differs")
 		step := rapid.SampledFrom([]int{1, 64, 256}).Draw(t, "values of a byte")
-		keys := make([]key, n)
-		for i := range keys {
+		var list keys
+		want := make([]key, n)
+		for i := range want {
 			for b := at; b < min(at+3, len(key{})); b++ {
-				keys[i][b] = byte(random.IntN(step))
+				want[i][b] = byte(random.IntN(step))
 			}
+			list.add(want[i])
 		}
-		want := slices.Clone(keys)
+		all := func() []key {
+			s := Set{items: list}
+			return s.slice(0, list.n)
+		}
+		require.Equal(t, want[:n:n], append([]key{}, all()...))
 		slices.SortFunc(want, func(a, b key) int { return bytes.Compare(a[:], b[:]) })
-		sortKeys(keys, 0)
-		require.Equal(t, want, keys)
+		list.sort(0, n, 0)
+		require.True(t, slices.Equal(want, all()))
+		list.compact()
+		want = slices.Compact(want)
+		require.True(t, slices.Equal(want, all()))
+		list.add(key{1})
+		require.True(t, slices.Equal(append(want, key{1}), all()), "it can go on")
 	})
 }
 
@@ -70,7 +81,7 @@ func TestFingerprintIsTheProtocols(t *testing.T) {
 		lo := rapid.IntRange(0, n).Draw(t, "lo")
 		hi := rapid.IntRange(lo, n).Draw(t, "hi")
 		total := new(big.Int)
-		for _, k := range s.items[lo:hi] {
+		for _, k := range s.slice(lo, hi) {
 			id := slices.Clone(k.id()[:])
 			slices.Reverse(id)
 			total.Add(total, new(big.Int).SetBytes(id))

@@ -32,11 +32,11 @@ func (s *sum) sub(o *sum) {
 	}
 }
 
-func sumsOf(items []key) []sum {
-	sums := make([]sum, 1, len(items)/sumEvery+1)
+func sumsOf(items *keys) []sum {
+	sums := make([]sum, 1, items.n/sumEvery+1)
 	var total sum
-	for i := range items {
-		total.add(items[i].id())
+	for i := range items.n {
+		total.add(items.at(i).id())
 		if (i+1)%sumEvery == 0 {
 			sums = append(sums, total)
 		}
@@ -48,7 +48,7 @@ func sumsOf(items []key) []sum {
 func (s *Set) below(n int) sum {
 	total := s.sums[n/sumEvery]
 	for i := n - n%sumEvery; i < n; i++ {
-		total.add(s.items[i].id())
+		total.add(s.items.at(i).id())
 	}
 	return total
 }
