@@ -17,12 +17,13 @@ type noLedger struct{ seq relay.Seq }
 
 func (l *noLedger) next() relay.Seq { l.seq++; return l.seq }
 
-func (l *noLedger) Record(relay.Entry) relay.Seq     { return l.next() }
-func (l *noLedger) Park(relay.Waiting) relay.Seq     { return l.next() }
-func (l *noLedger) Unpark(event.ID) relay.Seq        { return l.next() }
-func (l *noLedger) Forget([]event.ID) relay.Seq      { return l.next() }
-func (l *noLedger) Confirm(event.ID) relay.Seq       { return l.next() }
-func (l *noLedger) OfferRefused(time.Time) relay.Seq { return l.next() }
+func (l *noLedger) Record(relay.Entry) relay.Seq         { return l.next() }
+func (l *noLedger) Park(relay.Waiting) (relay.Seq, bool) { return l.next(), true }
+func (l *noLedger) Unpark(event.ID) relay.Seq            { return l.next() }
+func (l *noLedger) Forget([]event.ID) relay.Seq          { return l.next() }
+func (l *noLedger) Confirm(event.ID) relay.Seq           { return l.next() }
+func (l *noLedger) OfferRefused(time.Time) relay.Seq     { return l.next() }
+func (*noLedger) Full() bool                             { return false }
 
 func (*noLedger) LoadKnown(context.Context, func(event.ID, relay.Disposition)) error { return nil }
 func (*noLedger) LoadOffers(context.Context, func(event.ID, relay.Offer)) error      { return nil }

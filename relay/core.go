@@ -53,6 +53,7 @@ type core struct {
 	lookups []event.Ref // maintainers' coordinates whose irrelevant events are to be forgotten
 	looking bool        // the first of lookups is being read
 	readAt  time.Time   // not before, after a failed read of the store
+	roomAt  time.Time   // when the store is looked at again, which has no room for what is asked; zero: it has
 
 	pressedAt time.Time // since when there is no room for what somebody waits for, zero when there is
 	spillAt   time.Time // not before, after nothing could be spilled
@@ -205,9 +206,17 @@ func (c *core) advance() {
 	}
 }
 
-// giveCredit grants what there is room for.
+// roomCheck is how often a store that has no room is looked at again.
+const roomCheck = time.Second
+
+// giveCredit grants what there is room for, here and in the store: what comes needs rows.
 func (c *core) giveCredit() {
-	for c.bytes < c.o.QueueBytes {
+	c.roomAt = time.Time{}
+	for c.bytes < c.o.QueueBytes && len(c.credit.asked) > 0 {
+		if c.o.Ledger.Full() {
+			c.roomAt = c.now.Add(roomCheck)
+			return
+		}
 		r, ok := c.credit.grant()
 		if !ok {
 			return
@@ -233,6 +242,7 @@ func (c *core) next() time.Time {
 		at = earliest(at, c.relieveAt(p))
 	}
 	at = earliest(at, c.link.checkAt)
+	at = earliest(at, c.roomAt)
 	at = earliest(at, c.taken.due)
 	return earliest(at, c.sendAt())
 }

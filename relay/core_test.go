@@ -96,7 +96,7 @@ func TestEventInFlightIsJoined(t *testing.T) {
 	require.Equal(t, []event.ID{a.ID}, s[1].Learned, "who joined waits for it to come back, too")
 	require.Zero(t, s[1].New, "only who brought it counts it")
 	require.Equal(t, b.ledger.seq, s[0].Seq)
-	require.Equal(t, LiveSettled{ID: 3, At: b.now}, reports[2])
+	require.Equal(t, LiveSettled{ID: 3, At: b.now, Seq: b.ledger.seq}, reports[2])
 	b.nothingOpen()
 }
 
@@ -210,7 +210,7 @@ func TestLiveEventsBeyondTheirAllowanceHoldTheCursor(t *testing.T) {
 	b.from(5, 0, e[2])
 	b.mark(5, 0, false)
 	b.ok(a, e[0], e[1], issue("other", 2, 1, "x"))
-	require.Equal(t, []Report{LiveSettled{ID: 5, At: first}, LiveSettled{ID: 6, At: first}}, b.heard(),
+	require.Equal(t, []Report{LiveSettled{ID: 5, At: first, Seq: 3}, LiveSettled{ID: 6, At: first, Seq: 4}}, b.heard(),
 		"the mark before the drop counts, the one after it does not")
 	b.is(Stored, e[0], e[1])
 	require.Equal(t, Unknown, b.ledger.disposition(e[2].ID))
@@ -221,6 +221,6 @@ func TestLiveEventsBeyondTheirAllowanceHoldTheCursor(t *testing.T) {
 	b.from(7, 0, e[2])
 	b.mark(7, 0, false)
 	b.ok(e[2])
-	require.Equal(t, []Report{LiveSettled{ID: 7, At: b.now}}, b.heard())
+	require.Equal(t, []Report{LiveSettled{ID: 7, At: b.now, Seq: b.ledger.seq}}, b.heard())
 	b.nothingOpen()
 }

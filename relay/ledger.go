@@ -90,18 +90,22 @@ type Waiting struct {
 // forRoom reports the causes that say nothing of the event: it waits until the own relay takes more.
 func (c Cause) forRoom() bool { return c == CausePace || c == CauseDown }
 
-// Ledger is what the publisher needs of the store. Those that give a Seq queue a row and never block; rows are
+// Ledger is what the publisher needs of the store. Full and those that give a Seq never block: they queue rows, which are
 // written in the order given. The others may wait for the database and are called from helper goroutines only; they
 // see rows that are not written yet.
 type Ledger interface {
+	// Record says what became of an event. Without room its row is lost; what rests on the number is then not confirmed.
 	Record(Entry) Seq
-	Park(Waiting) Seq
+	// Park is false when there is no room for the row: the caller keeps the event.
+	Park(Waiting) (Seq, bool)
 	Unpark(event.ID) Seq
 	Forget(ids []event.ID) Seq
 	// Confirm makes the row of an id say stored; without one it does nothing.
 	Confirm(event.ID) Seq
 	// OfferRefused lets all events be offered again from a moment on that are rejected, or over a limit of the own relay's.
 	OfferRefused(from time.Time) Seq
+	// Full reports that rows pile up unwritten: nothing more should be asked for.
+	Full() bool
 	// LoadKnown calls yield for every ledger row.
 	LoadKnown(ctx context.Context, yield func(event.ID, Disposition)) error
 	// LoadOffers calls yield for every ledger row of an event that may be offered again.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
@@ -18,6 +19,7 @@ type memLedger struct {
 	waiting map[event.ID]Waiting
 	asked   []event.Ref // of IrrelevantAddressed
 	broken  bool        // reads fail
+	full    atomic.Bool
 }
 
 func newMemLedger() *memLedger {
@@ -76,12 +78,17 @@ func (l *memLedger) LoadOffers(_ context.Context, yield func(event.ID, Offer)) e
 	return nil
 }
 
-func (l *memLedger) Park(w Waiting) Seq {
+func (l *memLedger) Park(w Waiting) (Seq, bool) {
+	if l.full.Load() {
+		return 0, false
+	}
 	return l.row(func() {
 		l.waiting[w.ID] = w
 		delete(l.entries, w.ID) // it says pending
-	})
+	}), true
 }
+
+func (l *memLedger) Full() bool { return l.full.Load() }
 
 func (l *memLedger) Unpark(id event.ID) Seq { return l.row(func() { delete(l.waiting, id) }) }
 

@@ -60,6 +60,7 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 	o := offerAfter(c.now, d, w.offers)
 	c.know(w.event.ID, d)
 	c.setOffer(w.event.ID, o)
+	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now, Offer: o})
 	if d == Stored {
 		c.accepted(w)
 		c.noteTaken(acceptedEvent(w.event, w.refs))
@@ -67,7 +68,6 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 			c.reoffer(w.event.Coordinate())
 		}
 	}
-	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now, Offer: o})
 	if d == Irrelevant {
 		if old, full := c.irrelevant.enter(w.source, w.event.ID); full && c.known[old] == Irrelevant {
 			c.forget(old)
@@ -79,9 +79,18 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 	c.close(w)
 }
 
-// park ends a work with a row of the pending table. The batch that brought it is settled by that.
+// park ends a work with a row of the pending table. The batch that brought it is settled by that. Without room for the row the
+// event stays in the queue, and is judged again in a while.
 func (c *core) park(w *work, p Waiting) {
 	r := c.enrow(w, p)
+	if r == nil {
+		w.due = c.now.Add(storeRetry)
+		if p.Due.After(w.due) {
+			w.due = earliest(p.Due, c.now.Add(parkedBase))
+		}
+		c.delay(w)
+		return
+	}
 	if r.cause.forRoom() {
 		c.pool.lineUp(r)
 	}
@@ -89,7 +98,7 @@ func (c *core) park(w *work, p Waiting) {
 	c.trim()
 }
 
-// enrow gives a work a row of the pending table, or changes the one that it has.
+// enrow gives a work a row of the pending table, or changes the one that it has; nil when the store has no room for it.
 func (c *core) enrow(w *work, p Waiting) *row {
 	p.Event, p.ID, p.Kind, p.Source, p.Size, p.Since = w.event, w.event.ID, w.event.Kind, w.source, w.event.Size, c.now
 	switch {
@@ -101,14 +110,18 @@ func (c *core) enrow(w *work, p Waiting) *row {
 	}
 	old := w.row
 	had := old != nil && !old.gone
-	if had {
-		c.index(old).remove(p.ID, old.needs)
-		if old.cause.forRoom() == p.Cause.forRoom() { // else it begins to wait for something of its own
-			p.Since = old.since
-		}
+	if had && old.cause.forRoom() == p.Cause.forRoom() { // else it begins to wait for something of its own
+		p.Since = old.since
 	}
 	if !had || !old.same(&p) {
-		c.seq = c.o.Ledger.Park(p)
+		seq, taken := c.o.Ledger.Park(p)
+		if !taken {
+			return nil
+		}
+		c.seq = seq
+	}
+	if had {
+		c.index(old).remove(p.ID, old.needs)
 	}
 	c.know(p.ID, parkedAs(p.Cause))
 	r := c.pool.put(p)

@@ -52,8 +52,9 @@ type FilterEnd struct {
 // LiveSettled moves the cursor: every live event that arrived before At has its outcome, and all wanted live
 // subscriptions were open then. At is the moment of the connection's last frame or pong (DESIGN §4).
 type LiveSettled struct {
-	ID ConnID
-	At time.Time
+	ID  ConnID
+	At  time.Time
+	Seq Seq // the last ledger or pending row of those events, 0 when there were none
 }
 
 // Closed says that the relay ended a live subscription.
@@ -94,7 +95,10 @@ type Foreign struct {
 }
 
 // Accepted says what the own relay has taken, or was found to have. It belongs to no connection; ConnID is 0.
-type Accepted struct{ Events []AcceptedEvent }
+type Accepted struct {
+	Events []AcceptedEvent
+	Seq    Seq // the last row of these events
+}
 
 // AcceptedEvent is what the engine needs of one.
 type AcceptedEvent struct {

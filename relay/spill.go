@@ -188,7 +188,7 @@ func (c *core) fits(w *work) bool {
 	if w.row != nil && !w.row.gone {
 		return true
 	}
-	return len(c.pool.rows) < c.o.PendingEvents && c.pool.bytes+int64(w.event.Size) <= c.o.PendingBytes
+	return len(c.pool.rows) < c.o.PendingEvents && c.pool.bytes+int64(w.event.Size) <= c.o.PendingBytes && !c.o.Ledger.Full()
 }
 
 // spill ends a work with a row of the pending table that waits for nothing but room. What was not judged yet, or has to wait for
@@ -208,8 +208,12 @@ func (c *core) roomRow(w *work) Waiting {
 
 // secure gives a work that is to be sent a row of the pending table, so that nothing has to wait for its outcome.
 func (c *core) secure(w *work) {
-	w.row = c.enrow(w, c.roomRow(w))
-	c.pool.unroom(w.row)
+	r := c.enrow(w, c.roomRow(w))
+	if r == nil {
+		return
+	}
+	w.row = r
+	c.pool.unroom(r)
 	c.woken++
 	c.settle(w)
 }

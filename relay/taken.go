@@ -47,7 +47,7 @@ func (c *core) noteTaken(e AcceptedEvent) {
 // tellTaken reports what is kept.
 func (c *core) tellTaken() {
 	if len(c.taken.events) > 0 {
-		c.do(tell{Accepted{Events: c.taken.events}})
+		c.do(tell{Accepted{Events: c.taken.events, Seq: c.seq}})
 		c.taken = taken{}
 	}
 }

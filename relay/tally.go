@@ -79,7 +79,7 @@ func (ts tallies) settled(s *series, now time.Time) []Report {
 		if s.batch != 0 {
 			reports = append(reports, t.report(now))
 		} else if !t.blind {
-			reports = append(reports, LiveSettled{ID: s.conn, At: t.mark.Stamp})
+			reports = append(reports, LiveSettled{ID: s.conn, At: t.mark.Stamp, Seq: t.seq})
 		}
 	}
 	clear(s.tallies[:n])

@@ -221,6 +221,9 @@ func (c *chaos) step() {
 	case 6:
 		c.elapse(time.Duration(c.some(100)*c.some(100)) * time.Second)
 	default:
+		if c.some(10) == 0 {
+			c.lost()
+		}
 		var err error
 		if c.some(3) == 0 {
 			err = errors.New("database is away")

@@ -124,6 +124,7 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 		e.flush(now)
 		return
 	case relay.Accepted:
+		e.rests = max(e.rests, rep.Seq)
 		e.accepted(rep, now)
 		e.flush(now)
 		return
@@ -150,6 +151,7 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 func (e *Engine) heard(r *remote, rep relay.Report, now time.Time) {
 	switch rep := rep.(type) {
 	case relay.LiveSettled:
+		e.rests = max(e.rests, rep.Seq)
 		e.liveSettled(r, rep)
 	case relay.Closed:
 		e.closed(r, rep, now)

@@ -54,6 +54,8 @@ var happenings = []struct {
 		w.m.lose()
 		w.elapse(20 * time.Minute)
 	}},
+	{name: "lost rows", fails: 5, now: func(w *world) { w.lost() }},
+	{name: "lost rows while it is away", now: func(w *world) { w.m.lose(); w.lost() }},
 	{name: "restart", now: func(w *world) {
 		w.m.cut()
 		w.m.conn = 0

@@ -12,10 +12,15 @@ import (
 
 // Store is what the engine needs of the database. Apply queues rows and never blocks; rests is the last
 // ledger or pending row that they rest on: they are committed in the same or a later transaction.
-// Rows are written in the order given.
+// Rows are written in the order given. A store that runs out of room, or whose database refuses a row, drops some: from then on it writes
+// no confirm that may rest on those, until Recover. Lost delivers the number of the newest; Flush waits until what was queued
+// before is written or dropped.
 type Store interface {
 	Load(ctx context.Context) (*State, error)
 	Apply(rows []Row, rests relay.Seq)
+	Lost() <-chan relay.Seq
+	Flush(ctx context.Context) error
+	Recover(upTo relay.Seq)
 }
 
 // Ledger is what the engine asks of the ledger, through its Runner. Recall sees rows that are not written yet, and may wait for

@@ -55,6 +55,8 @@ func (r *Runner) Run(ctx context.Context, done <-chan struct{}) {
 	e := r.Engine
 	clerk := startClerk(ctx, r.Ledger)
 	defer clerk.stop()
+	mender := startMender(ctx, r.Store)
+	defer mender.stop()
 	e.Start(time.Now())
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -88,6 +90,10 @@ func (r *Runner) Run(ctx context.Context, done <-chan struct{}) {
 			r.questions = r.questions[1:]
 		case a := <-clerk.answers:
 			e.Recalled(a.number, a.Recalled, a.err, time.Now())
+			stale = true
+		case seq := <-mender.mended:
+			e.Lost(time.Now())
+			r.Store.Recover(seq) // before the rows that follow from that
 			stale = true
 		case f := <-r.Facts:
 			e.Facts(f, time.Now())

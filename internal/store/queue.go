@@ -12,7 +12,8 @@ import (
 // queue is the FIFO between the givers of rows and the writer. It is where goroutines meet, so it has a mutex; nothing is
 // done under it that waits.
 //
-// Three bounds: Record and Park are taken up to limit; Unpark, Forget and what the engine saves up to twice that, because
+// Three bounds: Record and Park are taken up to limit, and full is said a quarter before it, so that what was asked for still
+// finds room; Unpark, Forget and what the engine saves up to twice that, because
 // it is less and shrinks while it waits (see keyOf); what the engine drops or clears up to four times, because a stale
 // confirm in the database is the worst that can happen.
 type queue struct {
@@ -45,6 +46,26 @@ func newQueue(limit bounds, drop func(int)) *queue {
 	}
 }
 
+// offer queues a change of the ledger when there is room for it.
+func (q *queue) offer(o *op) (relay.Seq, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	it := &item{op: o, bytes: opBytes(o)}
+	if !q.room(it, 0) {
+		return 0, false
+	}
+	it.seq = q.next()
+	q.link(it)
+	return it.seq, true
+}
+
+// link adds a change behind those of the same id.
+func (q *queue) link(it *item) {
+	it.prev = q.tail[it.op.id]
+	q.tail[it.op.id] = it
+	q.add(it)
+}
+
 // pushOps queues changes of the ledger and returns the number of the last one, also when it was dropped.
 func (q *queue) pushOps(ops ...*op) relay.Seq {
 	q.mu.Lock()
@@ -59,9 +80,7 @@ func (q *queue) pushOps(ops ...*op) relay.Seq {
 			q.lose(it)
 			continue
 		}
-		it.prev = q.tail[o.id]
-		q.tail[o.id] = it
-		q.add(it)
+		q.link(it)
 	}
 	return q.seq
 }

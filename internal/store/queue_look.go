@@ -6,11 +6,11 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
-// full reports that no further ledger or pending row would be taken.
+// full reports that three quarters of the room for ledger and pending rows are taken up.
 func (q *queue) full() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.size.rows >= q.limit.rows || q.size.bytes >= q.limit.bytes || q.closed != nil
+	return q.size.rows >= q.limit.rows*3/4 || q.size.bytes >= q.limit.bytes/4*3 || q.closed != nil
 }
 
 // length is the number of rows not yet written.

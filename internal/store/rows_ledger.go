@@ -18,8 +18,8 @@ func (s *Store) Record(e relay.Entry) relay.Seq {
 }
 
 // Park puts an event into the pending table, or changes its row there; without w.Event it only changes one. The ledger
-// says pending from then on, or held with that cause.
-func (s *Store) Park(w relay.Waiting) relay.Seq {
+// says pending from then on, or held with that cause. Without room for the row nothing happens, and Park is false.
+func (s *Store) Park(w relay.Waiting) (relay.Seq, bool) {
 	o := &op{verb: park, id: w.ID, wait: &w, at: time.Now()}
 	if w.Event != nil {
 		o.id, w.ID, w.Kind = w.Event.ID, w.Event.ID, w.Event.Kind
@@ -28,7 +28,7 @@ func (s *Store) Park(w relay.Waiting) relay.Seq {
 			o.at = w.Since
 		}
 	}
-	return s.queue.pushOps(o)
+	return s.queue.offer(o)
 }
 
 // Unpark removes a pending row. When nothing else was recorded of the event, it is not known any more.

@@ -73,7 +73,7 @@ func (s *Store) setUp(up bool) {
 // Up reports whether the last write or check of the database succeeded.
 func (s *Store) Up() bool { return s.up.Load() }
 
-// Full reports that ledger and pending rows are being dropped: nothing more should be asked for.
+// Full reports that rows pile up unwritten, and that some may soon be dropped: nothing more should be asked for.
 func (s *Store) Full() bool { return s.queue.full() }
 
 // Lost delivers the number of the newest row that was dropped, whenever one was. What rests on rows up to it may not be

@@ -46,7 +46,7 @@ func Child(url string, out io.Writer) error {
 		}
 		seq := s.Record(relay.Entry{Event: e, Disposition: relay.Stored, Source: alpha, At: t0})
 		if i%2 == 1 {
-			seq = s.Park(relay.Waiting{Event: e, Cause: relay.CauseRetry, Since: t0})
+			seq, _ = s.Park(relay.Waiting{Event: e, Cause: relay.CauseRetry, Since: t0}) // there is room
 		}
 		s.Apply([]sync.Row{
 			sync.SaveRoot{Repo: repo.Ref, N: uint32(i), ID: e.ID},
