@@ -36,6 +36,7 @@ type world struct {
 	own      *relaytest.Relay
 	cfg      config.Config
 	database string // of the next start
+	stored   store.Options // likewise
 	store    *store.Store
 	ring     *ring
 	metrics  *prometheus.Registry
@@ -70,16 +71,18 @@ func (w *world) start() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
 	log := zaptest.NewLogger(w.t, zaptest.Level(zap.InfoLevel))
-	st, err := store.Open(ctx, w.database, store.Options{Log: log})
+	options := w.stored
+	options.Log = log
+	st, err := store.Open(ctx, w.database, options)
 	require.NoError(w.t, err)
 	set := settings{cfg: w.cfg, own: w.cfg.OwnRelay.URL, seed: 1}
 	set.login, err = set.readLogin()
 	require.NoError(w.t, err)
-	options := set.dialer(nil)
-	options.DialContext = w.lines.DialContext
+	dial := set.dialer(nil)
+	dial.DialContext = w.lines.DialContext
 	w.metrics = prometheus.NewRegistry()
 	w.store = st
-	w.ring, err = newRing(ctx, set, relay.NewDialer(options), st, w.metrics, log)
+	w.ring, err = newRing(ctx, set, relay.NewDialer(dial), st, w.metrics, log)
 	require.NoError(w.t, err)
 	done := make(chan error, 1)
 	go func() { done <- w.ring.run(ctx) }()

@@ -38,6 +38,7 @@ type writer struct {
 	held     bool // the write connection is good, the lock ours, the schema the one that we know
 	attached bool // and ground is as the database has it
 	backoff  time.Duration
+	refusing bool // confirms, and that was said
 }
 
 // run writes until ctx ends or the database is not ours any more; that is its error.
@@ -254,12 +255,14 @@ func (w *writer) commit(p *plan, group []*item, took time.Duration) {
 	maps.Copy(w.names, p.fresh)
 	if p.recovered > 0 {
 		w.queue.recovered(p.recovered)
+		w.refusing = false
 	}
 	for _, id := range p.strays {
 		w.log.Error("event parked without its content and without a row", zap.Stringer("id", id))
 	}
-	if p.refused > 0 {
-		w.log.Warn("confirms refused, rows that they rest on were dropped", zap.Int("rows", p.refused))
+	if p.refused > 0 && !w.refusing {
+		w.refusing = true
+		w.log.Warn("rows were dropped, nothing that may rest on them is confirmed until it has been asked again")
 	}
 	w.metrics.wrote(p, len(group), took)
 }
