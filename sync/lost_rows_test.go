@@ -79,7 +79,7 @@ func TestLostRowsUnconfirmEverything(t *testing.T) {
 	require.Equal(t, Connected, s.phase(one))
 	require.Equal(t, Connected, s.phase(two))
 	require.Len(t, s.state.state().Coverage, 2)
-	require.Equal(t, dials, len(s.dials))
+	require.Len(t, s.dials, dials)
 	require.Empty(t, s.hung)
 }
 

@@ -35,7 +35,7 @@ type world struct {
 	lines    *lines
 	own      *relaytest.Relay
 	cfg      config.Config
-	database string // of the next start
+	database string        // of the next start
 	stored   store.Options // likewise
 	store    *store.Store
 	ring     *ring
