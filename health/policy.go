@@ -136,3 +136,9 @@ func Doubled(base time.Duration, n int, limit time.Duration) time.Duration {
 	}
 	return min(d, limit)
 }
+
+// Due makes a relay due, unless it has named a later moment itself, or is dropped for its offences.
+func (p Policy) Due(s State, now time.Time) State {
+	s.NotBefore = s.notBefore(now)
+	return s
+}

@@ -116,7 +116,11 @@ func (e *Engine) operate(u relayurl.URL, o Origin) {
 func (e *Engine) load(state *State, now time.Time) error {
 	for _, row := range state.Relays {
 		if e.relays[row.URL] == nil && !e.cfg.excluded(row.URL) {
-			e.newRemote(row.URL, Discovered)
+			origin := Discovered
+			if row.Paired {
+				origin = Paired
+			}
+			e.newRemote(row.URL, origin)
 		}
 	}
 	coords := map[event.Ref][]event.Ref{}

@@ -41,7 +41,10 @@ func (e *Engine) admitted(r *remote) bool {
 
 // occupy counts a connection to a host, and leave one less; then the next is due.
 func (e *Engine) occupy(r *remote, n int) {
-	if r.operator() {
+	if n > 0 {
+		r.counted = !r.operator() // as long as the connection lasts, whatever the operator says meanwhile
+	}
+	if !r.counted {
 		return
 	}
 	name := r.url.Hostname()

@@ -216,7 +216,7 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	e.emit(Tell{r.conn, relay.SetLive{Open: r.live.All()}})
 
 	r.nextFull = now // after a first sync that was cut off
-	if !r.lastFull.IsZero() {
+	if !r.lastFull.IsZero() && !r.refill {
 		r.nextFull = e.fullAfter(r.lastFull)
 	}
 	since := e.gapSince(r)

@@ -62,7 +62,7 @@ func (m *Metrics) batch(result string) { m.batches.WithLabelValues(result).Inc()
 
 // phase shows a change at once; the rest follows with the next snapshot.
 func (m *Metrics) phase(r *remote) {
-	if r.phase == Removed || !(r.everUp || r.origin == Pinned || r.phase.Open()) {
+	if r.phase == Removed || !(r.everUp || r.pinned() || r.phase.Open()) {
 		return
 	}
 	m.connected.WithLabelValues(string(r.url)).Set(float64(r.phase))

@@ -21,10 +21,11 @@ const (
 	Discovered Origin = iota // named by an accepted announcement
 	Bootstrap
 	Pinned
+	Paired // by hand, and kept in the store
 )
 
 // String is the word shown on the status page.
-func (o Origin) String() string { return [...]string{"discovered", "bootstrap", "pinned"}[o] }
+func (o Origin) String() string { return [...]string{"discovered", "bootstrap", "pinned", "paired"}[o] }
 
 // remote is everything the engine knows of one remote relay.
 type remote struct {
@@ -44,6 +45,7 @@ type remote struct {
 	everUp     bool
 	reconciles bool // this connection answers NIP-77
 	queuedFor  bool // stands in the queue for a dial
+	counted    bool // its connection counts for its host
 	leaving    bool // hung up to make way for others of its host
 
 	wants       map[event.Ref]*want
@@ -101,6 +103,9 @@ type remote struct {
 // operator reports whether the operator named the relay: such a relay is never removed.
 func (r *remote) operator() bool { return r.origin != Discovered }
 
+// pinned reports relays that stay, whoever names them.
+func (r *remote) pinned() bool { return r.origin == Pinned || r.origin == Paired }
+
 func (r *remote) trust() relay.Trust {
 	if r.operator() {
 		return relay.Operator
@@ -113,7 +118,7 @@ func (r *remote) row() SaveRelay {
 	return SaveRelay{
 		URL: r.url, Health: r.health, Announcements: r.announcements, Cursor: r.cursor,
 		DisconnectedAt: r.disconnectedAt, LastFull: r.lastFull, PassSince: r.passSince,
-		PolledHot: r.heat.since, PolledWarm: r.warmth.since, Learned: r.learned,
+		PolledHot: r.heat.since, PolledWarm: r.warmth.since, Learned: r.learned, Paired: r.origin == Paired,
 	}
 }
 

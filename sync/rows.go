@@ -75,6 +75,7 @@ type SaveRelay struct {
 	PolledHot      time.Time // start of the last whole settled rotation over what was active in the last day; zero: none
 	PolledWarm     time.Time // the same of the last month
 	Learned        relay.Learned
+	Paired         bool // by the operator, by hand
 }
 
 // DropRelay removes a relay with its coverage and batches.

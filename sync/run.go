@@ -31,6 +31,7 @@ type Runner struct {
 	Ledger  Ledger
 	Facts   <-chan selfsub.Facts
 	Reports <-chan relay.Report
+	Orders  <-chan Order
 	Forget  func(relayurl.URL) // deletes what others keep of a relay; never blocks
 	Publish func(*Snapshot)    // called at most once a second, and once at the end
 
@@ -100,6 +101,9 @@ func (r *Runner) Run(ctx context.Context, done <-chan struct{}) {
 			stale = true
 		case rep := <-r.Reports:
 			e.Report(rep, time.Now())
+			stale = true
+		case o := <-r.Orders:
+			o.Done <- e.Order(o, time.Now())
 			stale = true
 		case <-timer.C:
 			e.Tick(time.Now())

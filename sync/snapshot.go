@@ -75,7 +75,7 @@ func (e *Engine) Snapshot(now time.Time) *Snapshot {
 	for u, r := range e.views.changed {
 		if e.relays[u] == r {
 			e.views.relays[u] = e.view(r, now)
-			e.metrics.relay(e.views.relays[u], r.everUp || r.origin == Pinned)
+			e.metrics.relay(e.views.relays[u], r.everUp || r.pinned())
 		} else if e.relays[u] == nil {
 			delete(e.views.relays, u)
 		}

@@ -29,15 +29,17 @@ func (k AuthKey) GoString() string { return mask }
 // MarshalText hides the key.
 func (k AuthKey) MarshalText() ([]byte, error) { return []byte(mask), nil }
 
-const maxKeyFile = 4096 // bytes
-
 // ReadAuthKey reads own_relay.auth_key_file; no file gives no key. Its error is an Errors and never repeats what the file holds.
 func (c Config) ReadAuthKey() (AuthKey, error) {
 	path := c.OwnRelay.AuthKeyFile
 	if path == "" {
 		return AuthKey{}, nil
 	}
-	key, err := readKey(path)
+	text, err := readSecret(path)
+	var key AuthKey
+	if err == nil {
+		key, err = parseAuthKey(text)
+	}
 	if err != nil {
 		const name = "own_relay.auth_key_file"
 		return AuthKey{}, Errors{{Source: c.Source(name), Key: name, Value: mustKey(name).quoted(path), Reason: err.Error(),
@@ -46,24 +48,27 @@ func (c Config) ReadAuthKey() (AuthKey, error) {
 	return key, nil
 }
 
-func readKey(path string) (AuthKey, error) {
+const maxSecret = 4096 // bytes
+
+// readSecret reads a file that only its owner may read, without the space around its text.
+func readSecret(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return AuthKey{}, errors.New(reasonOf(err))
+		return "", errors.New(reasonOf(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return AuthKey{}, errors.New(reasonOf(err))
+		return "", errors.New(reasonOf(err))
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
-		return AuthKey{}, fmt.Errorf("others may read it (mode %04o); chmod 600 it", perm)
+		return "", fmt.Errorf("others may read it (mode %04o); chmod 600 it", perm)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret))
 	if err != nil {
-		return AuthKey{}, errors.New(reasonOf(err))
+		return "", errors.New(reasonOf(err))
 	}
-	return parseAuthKey(strings.TrimSpace(string(data)))
+	return strings.TrimSpace(string(data)), nil
 }
 
 func parseAuthKey(text string) (AuthKey, error) {

@@ -25,6 +25,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", v.status)
 	mux.HandleFunc("GET /api/v1/relays", v.relays)
 	mux.HandleFunc("GET /api/v1/explain", v.explain)
+	mux.HandleFunc("POST /api/v1/relays/{verb}", v.change)
 	mux.HandleFunc("GET /{$}", v.page)
 	return secured(mux)
 }

@@ -19,6 +19,9 @@ type Options struct {
 	Registry   prometheus.Gatherer
 	Snapshot   func() Snapshot
 	Conditions func() []Condition
+	Token      string // that a change needs; empty: nothing can be changed
+	// Change carries out a change. Its error wraps ErrMalformed or ErrNotNow, or says why the change makes no sense.
+	Change func(ctx context.Context, o Order) error
 	// Explain says what is known of an event or a repository, as a person names it. Its error wraps ErrMalformed, or is the database's.
 	Explain func(ctx context.Context, name string) (Explanation, error)
 	Log     *zap.Logger

@@ -39,7 +39,7 @@ func sample(t *testing.T) *sync.State {
 		Relays: []sync.SaveRelay{
 			{
 				URL: alpha, Announcements: true, Cursor: t0, DisconnectedAt: t0.Add(time.Second), LastFull: t0.Add(-time.Hour), PassSince: t0.Add(-time.Minute),
-				PolledHot: t0.Add(-2 * time.Minute), PolledWarm: t0.Add(-3 * time.Hour),
+				PolledHot: t0.Add(-2 * time.Minute), PolledWarm: t0.Add(-3 * time.Hour), Paired: true,
 				Health: health.State{
 					Failures: 3, Persistent: 1, Cause: health.CauseTLS, Reason: "x509: \x00 <b>", FailingSince: t0, LastFailure: t0.Add(5 * time.Second),
 					NotBefore: t0.Add(time.Minute), Cooldowns: 2, CooldownUntil: t0.Add(2 * time.Minute),
