@@ -16,8 +16,9 @@ import (
 
 // client talks to a running daemon, which it finds by http.listen.
 type client struct {
-	base string
-	http *http.Client
+	base  string
+	token string // for changes
+	http  *http.Client
 }
 
 const (
@@ -45,13 +46,29 @@ func newClient(cfg config.Config) client {
 
 // get reads a JSON answer into v, and gives it as it came. A daemon that cannot be reached exits 3.
 func (c client) get(ctx context.Context, path string, query url.Values, v any) ([]byte, error) {
+	return c.ask(ctx, http.MethodGet, path, query, v)
+}
+
+// change orders a change, and gives its moment by the daemon's clock.
+func (c client) change(ctx context.Context, verb string, query url.Values) (time.Time, error) {
+	var answer struct {
+		At time.Time `json:"at"`
+	}
+	_, err := c.ask(ctx, http.MethodPost, "/api/v1/relays/"+verb, query, &answer)
+	return answer.At, err
+}
+
+func (c client) ask(ctx context.Context, method, path string, query url.Values, v any) ([]byte, error) {
 	target := c.base + path
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, method, target, http.NoBody)
 	if err != nil {
 		return nil, withCode(exitUsage, fmt.Errorf("http.listen: %w", err))
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

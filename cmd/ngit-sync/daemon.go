@@ -62,8 +62,12 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 	if d.ring, err = newRing(ctx, set, relay.NewDialer(set.dialer(rewrite)), d.store, d.registry, log); err != nil {
 		return nil, err
 	}
+	token, err := cfg.MakeToken()
+	if err != nil {
+		return nil, err
+	}
 	d.web, err = web.Listen(ctx, web.Options{
-		Listen: cfg.HTTP.Listen, Registry: d.registry, Snapshot: d.view, Conditions: d.conditions, Explain: d.explain,
+		Listen: cfg.HTTP.Listen, Registry: d.registry, Snapshot: d.view, Conditions: d.conditions, Explain: d.explain, Token: token.Reveal(), Change: d.change,
 		Log: log.Named("http"),
 	})
 	if err != nil {

@@ -36,6 +36,7 @@ type ring struct {
 	self      *selfsub.Subscriber
 	selfFleet *relay.Fleet
 	runner    *sync.Runner
+	orders    chan sync.Order
 	received  *relay.Metrics
 	snapshot  atomic.Pointer[sync.Snapshot]
 }
@@ -43,7 +44,7 @@ type ring struct {
 // newRing builds the rooms; nothing runs yet. ctx bounds every connection.
 func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db database, reg prometheus.Registerer, log *zap.Logger) (*ring, error) {
 	reports, facts := make(chan relay.Report, 1024), make(chan selfsub.Facts, 16)
-	r := &ring{settings: set, log: log, received: relay.NewMetrics(reg)}
+	r := &ring{settings: set, log: log, orders: make(chan sync.Order), received: relay.NewMetrics(reg)}
 	r.publisher = relay.NewPublisher(set.publisher(relay.PublisherOptions{
 		Dialer: dialer, Ledger: db, Reports: reports, Metrics: relay.NewPublisherMetrics(reg), Relays: r.received,
 		Log: log.Named("publisher"),
@@ -72,7 +73,7 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 	r.snapshot.Store(engine.Snapshot(time.Now()))
 	r.runner = sync.NewRunner(sync.Runner{
 		Engine: engine, Wire: r.fleet, Own: r.self, Store: db, Ledger: db,
-		Facts: facts, Reports: reports, Forget: r.received.Forget, Publish: func(s *sync.Snapshot) { r.snapshot.Store(s) },
+		Facts: facts, Reports: reports, Orders: r.orders, Forget: r.received.Forget, Publish: func(s *sync.Snapshot) { r.snapshot.Store(s) },
 	})
 	return r, nil
 }

@@ -20,7 +20,8 @@ func options(s Snapshot, cs []Condition) Options {
 	gauge.Set(1)
 	return Options{
 		Listen: "127.0.0.1:0", Registry: reg, Log: zap.NewNop(),
-		Snapshot: func() Snapshot { return s }, Conditions: func() []Condition { return cs }, Explain: explained,
+		Snapshot: func() Snapshot { return s }, Conditions: func() []Condition { return cs }, Explain: explained, Token: "open sesame open sesame",
+		Change: changed,
 	}
 }
 
@@ -51,6 +52,8 @@ func TestRoutesAndMethods(t *testing.T) {
 		{"GET", "/api/v1/explain", 400, "application/json; charset=utf-8"},
 		{"POST", "/api/v1/explain?id=event", 405, "text/plain; charset=utf-8"},
 		{"GET", "/metrics", 200, "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"},
+		{"POST", "/api/v1/relays/sync", 401, "application/json; charset=utf-8"},
+		{"POST", "/api/v1/relays/drop", 401, "application/json; charset=utf-8"},
 		{"POST", "/", 405, "text/plain; charset=utf-8"},
 		{"POST", "/api/v1/status", 405, "text/plain; charset=utf-8"},
 		{"DELETE", "/api/v1/relays", 405, "text/plain; charset=utf-8"},

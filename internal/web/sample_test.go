@@ -99,3 +99,16 @@ func explained(_ context.Context, name string) (Explanation, error) {
 	}
 	return Explanation{}, fmt.Errorf("%w: %s", ErrMalformed, hostile)
 }
+
+// changed refuses what the names of relays say.
+func changed(_ context.Context, o Order) error {
+	switch o.Relay {
+	case "malformed":
+		return fmt.Errorf("%w: %s", ErrMalformed, hostile)
+	case "busy":
+		return fmt.Errorf("%w: x", ErrNotNow)
+	case "unknown":
+		return errors.New("this relay is not known")
+	}
+	return nil
+}
