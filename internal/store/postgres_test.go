@@ -150,7 +150,7 @@ func TestPostgresConnectionLost(t *testing.T) {
 
 	w.sever(true)
 	record(t, s, 10, 20)
-	waiting := relay.Waiting{Event: issue(t, 20), ID: issue(t, 20).ID, Cause: relay.CausePace}
+	waiting := relay.Waiting{Event: issue(t, 20), ID: issue(t, 20).ID, Kind: issue(t, 20).Kind, Cause: relay.CausePace}
 	s.Park(waiting)
 	goesDown(t, s)
 	got, err := s.WaitingEvents(t.Context(), []event.ID{waiting.ID})
