@@ -93,6 +93,9 @@ func (b *bench) settle() {
 				if !b.frozen {
 					b.answerRead()
 				}
+			case readRefused:
+				ids, position, err := b.ledger.Refused(b.t.Context(), a.before, a.beyond, readChunk)
+				b.c.refusedBefore(b.now, ids, position, err)
 			case readIrrelevant:
 				b.lookups = append(b.lookups, a.ref)
 				if !b.frozen {

@@ -52,6 +52,8 @@ type core struct {
 	reading bool        // the pending table is being read
 	lookups []event.Ref // maintainers' coordinates whose irrelevant events are to be forgotten
 	looking bool        // the first of lookups is being read
+	pruneAt time.Time   // when old refusals are forgotten, zero while that is being done
+	pruned  int64       // position in the ledger up to which they were
 	readAt  time.Time   // not before, after a failed read of the store
 	roomAt  time.Time   // when the store is looked at again, which has no room for what is asked; zero: it has
 
@@ -170,6 +172,7 @@ func (c *core) tick(now time.Time) {
 	c.overdue()
 	c.pool.wakeDue(now)
 	c.trim()
+	c.prune()
 	c.pump()
 }
 
@@ -243,6 +246,7 @@ func (c *core) next() time.Time {
 	}
 	at = earliest(at, c.link.checkAt)
 	at = earliest(at, c.roomAt)
+	at = earliest(at, c.pruneAt)
 	at = earliest(at, c.taken.due)
 	return earliest(at, c.sendAt())
 }

@@ -106,8 +106,13 @@ type Ledger interface {
 	OfferRefused(from time.Time) Seq
 	// Full reports that rows pile up unwritten: nothing more should be asked for.
 	Full() bool
-	// LoadKnown calls yield for every ledger row.
+	// LoadKnown calls yield for every ledger row, irrelevant ones included.
 	LoadKnown(ctx context.Context, yield func(event.ID, Disposition)) error
+	// LoadIrrelevant calls yield for every irrelevant ledger row with who brought it, the oldest first.
+	LoadIrrelevant(ctx context.Context, yield func(id event.ID, source relayurl.URL)) error
+	// Refused lists up to n rejected and irrelevant rows that have not changed since a moment, in the order of rows beyond a
+	// position, and the position to go on from; fewer than n are the last.
+	Refused(ctx context.Context, before time.Time, beyond int64, n int) (ids []event.ID, position int64, err error)
 	// LoadOffers calls yield for every ledger row of an event that may be offered again.
 	LoadOffers(ctx context.Context, yield func(event.ID, Offer)) error
 	// LoadWaiting calls yield for every pending row, without its event.

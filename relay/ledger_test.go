@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
 // memLedger is a Ledger in memory.
@@ -86,6 +88,40 @@ func (l *memLedger) Park(w Waiting) (Seq, bool) {
 		l.waiting[w.ID] = w
 		delete(l.entries, w.ID) // it says pending
 	}), true
+}
+
+// refused lists entries with a disposition that say nothing since a moment, by time.
+func (l *memLedger) refused(before time.Time, ds ...Disposition) []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []Entry
+	for _, e := range l.entries {
+		if slices.Contains(ds, e.Disposition) && e.At.Before(before) {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b Entry) int {
+		return cmp.Or(a.At.Compare(b.At), slices.Compare(a.Event.ID[:], b.Event.ID[:]))
+	})
+	return out
+}
+
+func (l *memLedger) LoadIrrelevant(_ context.Context, yield func(event.ID, relayurl.URL)) error {
+	for _, e := range l.refused(time.Unix(1<<40, 0), Irrelevant) {
+		yield(e.Event.ID, e.Source)
+	}
+	return nil
+}
+
+func (l *memLedger) Refused(_ context.Context, before time.Time, beyond int64, n int) (ids []event.ID, position int64, err error) {
+	if l.broken {
+		return nil, 0, errStoreBroken
+	}
+	all := l.refused(before, Rejected, Irrelevant) // those of the chunk before are gone
+	for _, e := range all[:min(n, len(all))] {
+		ids = append(ids, e.Event.ID)
+	}
+	return ids, beyond + int64(len(ids)), nil
 }
 
 func (l *memLedger) Full() bool { return l.full.Load() }

@@ -228,7 +228,7 @@ func (c *core) unpark(r *row) {
 // load fills a new core with what the store knows. A parked event whose need was met just before the last end is woken.
 func (c *core) load(known func(yield func(event.ID, Disposition)), rows []Waiting) {
 	known(func(id event.ID, d Disposition) {
-		if d != Irrelevant { // by the scope of an earlier start, which may have been another
+		if d != Irrelevant { // these come by themselves, in order and with their sources
 			c.know(id, d)
 		}
 	})

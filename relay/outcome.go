@@ -69,9 +69,7 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 		}
 	}
 	if d == Irrelevant {
-		if old, full := c.irrelevant.enter(w.source, w.event.ID); full && c.known[old] == Irrelevant {
-			c.forget(old)
-		}
+		c.bookIrrelevant(w.source, w.event.ID)
 	}
 	if w.row != nil {
 		c.unpark(w.row)

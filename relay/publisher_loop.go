@@ -55,6 +55,7 @@ func (l *loop) run(ctx context.Context) {
 	defer l.own.close()
 	defer l.timer.Stop()
 
+	l.core.pruneAt = time.Now().Add(pruneFirst)
 	l.core.tick(time.Now())
 	stop := ctx.Done()
 	l.stop = stop
@@ -146,6 +147,11 @@ func (l *loop) carryOut(ctx context.Context) {
 			l.spawn(func() {
 				rows, err := l.p.o.Ledger.WaitingEvents(ctx, a.ids)
 				l.answer(func(c *core, now time.Time) { c.read(now, a.ids, rows, err) })
+			})
+		case readRefused:
+			l.spawn(func() {
+				ids, position, err := l.p.o.Ledger.Refused(ctx, a.before, a.beyond, readChunk)
+				l.answer(func(c *core, now time.Time) { c.refusedBefore(now, ids, position, err) })
 			})
 		case readIrrelevant:
 			l.spawn(func() {

@@ -38,9 +38,10 @@ type PublisherOptions struct {
 	PendingAge    time.Duration // after which a row is given up, 7 days
 	FutureSkew    time.Duration // how far ahead of our clock an event is offered again, 15 min
 
-	IrrelevantIDs       int // remembered in all, 1,000,000
-	IrrelevantPerSource int // and per source relay, 50,000
-	ForeignRepos        int // announcements on the own relay that are out of scope, 20,000
+	IrrelevantIDs       int           // remembered in all, 1,000,000
+	IrrelevantPerSource int           // and per source relay, 50,000
+	Retention           time.Duration // of ids that were rejected or irrelevant, 90 days
+	ForeignRepos        int           // announcements on the own relay that are out of scope, 20,000
 
 	ForeignPerSecond int           // foreign events of one connection's wide filters before the engine hears of it, 5
 	ForeignWindow    time.Duration // over which they are averaged, 10 min
@@ -66,6 +67,7 @@ func (o PublisherOptions) withDefaults() PublisherOptions {
 	def(&o.FutureSkew, 15*time.Minute)
 	def(&o.IrrelevantIDs, 1_000_000)
 	def(&o.IrrelevantPerSource, 50_000)
+	def(&o.Retention, 90*24*time.Hour)
 	def(&o.ForeignRepos, 20_000)
 	def(&o.ForeignPerSecond, 5)
 	def(&o.ForeignWindow, 10*time.Minute)

@@ -20,6 +20,7 @@ import (
 // database is what the ring needs of the store.
 type database interface {
 	Flush(ctx context.Context) error
+	Rescope(ctx context.Context, digest []byte) error
 	relay.Ledger
 	sync.Store
 	sync.Ledger
@@ -62,6 +63,9 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 		Dialer: dialer, Sink: r.self, Reports: r.self.Reports(), Login: set.login, Log: log.Named("selfsub"),
 		Negentropy: set.cfg.Sync.Negentropy != "off", Unpaced: true,
 	})})
+	if err := db.Rescope(ctx, set.scope()); err != nil {
+		return nil, err
+	}
 	state, err := db.Load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("stored state: %w", err)

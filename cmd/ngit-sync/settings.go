@@ -1,6 +1,10 @@
 package main
 
 import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+
 	"github.com/ngit-sync/ngit-sync/internal/config"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
@@ -53,6 +57,27 @@ func (s settings) rules() nip34.Rules {
 	return r
 }
 
+// scope is a digest of the rules that decide what is in scope, whatever their order.
+func (s settings) scope() []byte {
+	rules := []string{"rules 1"} // another number when the program judges otherwise
+	for _, d := range s.cfg.OwnRelay.Domains {
+		rules = append(rules, "domain "+strings.ToLower(d))
+	}
+	for _, r := range s.cfg.Scope.Archive {
+		rules = append(rules, "archive "+r.String())
+	}
+	for _, pk := range s.cfg.Scope.DenyAuthors {
+		rules = append(rules, "deny author "+pk.String())
+	}
+	for _, ref := range s.cfg.Scope.DenyRepos {
+		rules = append(rules, "deny repo "+ref.String())
+	}
+	slices.Sort(rules)
+	rules = slices.Compact(rules)
+	sum := sha256.Sum256([]byte(strings.Join(rules, "\n")))
+	return sum[:]
+}
+
 // isOwn reports whether a URL is the own relay under any of its names.
 func (s settings) isOwn(u relayurl.URL) bool {
 	return u == s.own || relayurl.MatchHost(string(u), s.cfg.OwnRelay.Domains)
@@ -85,6 +110,7 @@ func (s settings) publisher(o relay.PublisherOptions) relay.PublisherOptions {
 	o.Own, o.Rules, o.Login = s.own, s.rules(), s.login
 	o.Window, o.EventsPerSecond = s.cfg.OwnRelay.Window, float64(s.cfg.OwnRelay.EventsPerSecond)
 	o.PendingEvents, o.PendingBytes = l.PendingEvents, int64(l.PendingBytes)
+	o.Retention = s.cfg.Database.Retention
 	o.FutureSkew, o.IrrelevantIDs = l.FutureSkew, l.IrrelevantIDs
 	return o
 }

@@ -18,6 +18,7 @@ type item struct {
 	rests   relay.Seq // with row
 	recover relay.Seq // with none of the others: what Recover was told
 	offer   time.Time // what OfferRefused was told
+	scope   []byte    // digest of another scope
 
 	bytes   int
 	prev    *item // the change before of the same id

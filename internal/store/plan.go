@@ -94,6 +94,8 @@ func (p *plan) build(group []*item, have map[event.ID]known) {
 		switch {
 		case it.row != nil:
 			p.engineRow(it)
+		case it.scope != nil:
+			p.rescope(it.scope)
 		case it.op == nil && it.offer.IsZero():
 			p.recover(it.recover)
 		}

@@ -70,6 +70,8 @@ func Run(t *testing.T, fresh Factory) {
 		{"a database of the first version is brought forwards", testUpgrade},
 		{"migrations at the same time", testMigrations},
 		{"kill leaves a prefix", testKill},
+		{"rejected and irrelevant rows in order", testRefused},
+		{"another scope forgets and unconfirms", testRescope},
 		{"gauges", testGauges},
 		{"twenty thousand rows", testThroughput},
 	}
