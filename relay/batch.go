@@ -20,8 +20,9 @@ type batchRun struct {
 	trial *trial // of a REQ that was refused, nil when there is none
 	extra int    // REQs that refusals have cost
 
-	ours   KnownIDs // our side of its reconciliations, nil when nothing is reconciled
-	unseen *unseen  // nil unless it is compared
+	ours   KnownIDs  // our side of its reconciliations, nil when nothing is reconciled
+	unseen *unseen   // nil unless it is compared
+	sample *sampling // nil unless it samples
 
 	splits   int               // of filters that are too large to be reconciled at once
 	unserved map[int]*unserved // by filter

@@ -40,6 +40,7 @@ type Batch struct {
 	Mode       Mode           // how its events are counted in metrics
 	Background bool           // of the daily pass or the rotation: a tenth of the request budget (DESIGN §5, manners)
 	Wanted     bool           // its events are asked for by id, as ancestors: they are in scope whatever they tag
+	Sample     bool           // what we know and a reconciliation does not list is sampled, by id
 	Ours       KnownIDs       // our side of its reconciliations; nil: that of the connection
 	Compare    bool           // its final mark names the ids of our side that the relay does not have (Mark.Absent)
 }

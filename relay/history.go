@@ -43,6 +43,9 @@ func (c *Conn) ask(b Batch, now time.Time) {
 	if b.Compare && run.ours != nil {
 		run.unseen = &unseen{ids: map[event.ID]struct{}{}}
 	}
+	if b.Sample && run.ours != nil && run.unseen == nil {
+		run.sample = &sampling{filters: b.Filters, doubted: map[event.ID]struct{}{}}
+	}
 	var paged, whole []nostr.Filter
 	var pagedAt, wholeAt []int
 	for i, f := range b.Filters {

@@ -18,6 +18,7 @@ type Learned struct {
 	Aside         []SetAside `json:"aside,omitempty"`      // values that the relay refuses
 
 	NoNegentropy    time.Time `json:"no_negentropy,omitzero"`      // it does not speak NIP-77, or lists less than it has
+	Sampled         time.Time `json:"sampled,omitzero"`            // what it lists was compared with what it serves: not again before
 	NoNegentropyWhy string    `json:"no_negentropy_why,omitempty"` // hostile text
 }
 
@@ -55,8 +56,8 @@ func (k *Learned) caps() []*Cap {
 	return []*Cap{&k.Subscriptions, &k.FiltersPerREQ, &k.MessageBytes, &k.REQsPerMinute}
 }
 
-func (k *Learned) refusals() []*time.Time {
-	return []*time.Time{&k.StateKinds, &k.NoLive, &k.NoWide, &k.NoNegentropy}
+func (k *Learned) verdicts() []*time.Time {
+	return []*time.Time{&k.StateKinds, &k.NoLive, &k.NoWide, &k.NoNegentropy, &k.Sampled}
 }
 
 // Expires is when the first entry expires, zero when there is none.
@@ -70,7 +71,7 @@ func (k *Learned) Expires() time.Time {
 	for _, c := range k.caps() {
 		add(c.Until)
 	}
-	for _, until := range k.refusals() {
+	for _, until := range k.verdicts() {
 		add(*until)
 	}
 	for _, a := range k.Aside {
@@ -86,7 +87,7 @@ func (k *Learned) Forget(now time.Time) (back []SetAside) {
 			*c = Cap{}
 		}
 	}
-	for _, until := range k.refusals() {
+	for _, until := range k.verdicts() {
 		if !now.Before(*until) {
 			*until = time.Time{}
 		}

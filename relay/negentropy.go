@@ -27,6 +27,7 @@ const (
 	fallbackMalformed = "malformed"
 	fallbackCapped    = "capped"
 	fallbackTooBig    = "too_big"
+	fallbackWithheld  = "withheld" // it gives by id what it does not list
 	fallbackUnserved  = "unserved" // listed, and not given
 	fallbackStore     = "store"    // our own side could not be read, or is too large
 )
@@ -151,7 +152,7 @@ func (c *Conn) abstain(label, why string, now time.Time) {
 	}
 	n.off = clipTo(why, maxWhy)
 	c.log.Info("relay is paged", zap.String("reason", label), zap.String("why", n.off))
-	n.untold = &Evidence{ID: c.o.ID, At: now, Reason: n.off, NoNegentropy: n.off}
+	n.untold = &Evidence{ID: c.o.ID, At: now, Reason: n.off, NoNegentropy: n.off, Withholds: label == fallbackWithheld}
 	if label != fallbackSilence {
 		c.tellMode()
 	}

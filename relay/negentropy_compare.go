@@ -63,23 +63,38 @@ func (c *Conn) withOurs(groups []*group) []*group {
 	return ready
 }
 
-// verify asks for the unseen of a batch by id, and reports whether there is anything to ask.
+// verify asks for the unseen of a batch by id, or for what it doubts, and reports whether there is anything to ask.
 func (c *Conn) verify(b *batchRun) bool {
-	u := b.unseen
-	if u == nil || u.verified || b.abandoned || b.err != "" || len(u.ids) == 0 {
+	var ids map[event.ID]struct{}
+	var asked *bool
+	switch {
+	case b.abandoned:
+	case b.sample != nil && c.neg.off == "":
+		ids, asked = b.sample.doubted, &b.sample.asked
+	case b.unseen != nil && b.err == "":
+		ids, asked = b.unseen.ids, &b.unseen.verified
+	}
+	if len(ids) == 0 || *asked {
 		return false
 	}
-	u.verified = true
-	g := c.newGroup(b, []nostr.Filter{{}}, nil)
-	g.neg = &reconciliation{stage: negFetching, verify: true, fetch: fetch{fresh: slices.SortedFunc(maps.Keys(u.ids), compareID)}}
+	*asked = true
+	f := nostr.Filter{}
+	if c.limits.StateKinds {
+		f = stated(f)[0]
+	}
+	g := c.newGroup(b, []nostr.Filter{f}, nil)
+	g.neg = &reconciliation{stage: negFetching, verify: true, fetch: fetch{fresh: slices.SortedFunc(maps.Keys(ids), compareID)}}
 	b.add(g)
 	return true
 }
 
-// verified ends the asking, some of which brought nothing.
+// verified ends the asking. What is asked for with kinds stated may be there and be of another kind.
 func (c *Conn) verified(g *group) {
-	if g.neg.failures > 0 {
-		g.batch.fail(errVerify.Error())
+	switch b := g.batch; {
+	case b.sample != nil:
+		c.suspect(b)
+	case len(g.neg.missing) > 0 && (g.neg.failures > 0 || c.history.refused.idsToo):
+		b.fail(errVerify.Error())
 	}
 	c.complete(g)
 }

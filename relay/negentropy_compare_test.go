@@ -98,15 +98,12 @@ func TestComparisonOfEqualSetsCostsLittle(t *testing.T) {
 func TestWhatIsGivenByIDIsNotAbsent(t *testing.T) {
 	for _, speaks := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			events := relaytest.Notes(100, 1, 100_000)
+			fs, events := chunks("a", 1, 100)
 			lost, kept := everyNth(events, 4)
-			g := newRig(t, relaytest.Options{Events: kept, Negentropy: relaytest.Negentropy{Speak: speaks}}, reconciling)
-			unindexed := func(_ context.Context, _ nostr.Filter, yield func(int64, event.ID)) error {
-				return ledgerOf(events...)(t.Context(), kinds(1), yield)
-			}
-			g.tell(AskBatch{Batch{ID: 1, Filters: []nostr.Filter{kinds(1617)}, Ours: unindexed, Compare: true}})
-			end := g.wait(1)
-			require.Len(t, end.Absent, len(lost))
+			g := newRig(t, relaytest.Options{Events: kept, Unindexed: "a", Negentropy: relaytest.Negentropy{Speak: speaks}}, reconciling)
+			absent, end := g.compare(1, events, fs...)
+			require.Empty(t, end.Err)
+			sameIDs(t, wireIDs(lost), absent)
 			require.Empty(t, g.sink.ids(1), "we have it")
 		})
 	}

@@ -133,8 +133,8 @@ func (c *Conn) advance(g *group, now time.Time) {
 	}
 	switch {
 	case n.awaiting == g || g.asking() || len(r.shared) > 0:
-	case len(r.missing) == 0 && r.verify:
-		c.complete(g)
+	case r.verify && (len(r.missing) == 0 || g.batch.sample != nil):
+		c.verified(g)
 	case len(r.missing) == 0:
 		c.fetched(g, now)
 	case r.barren < maxBarren && r.failures < maxFailures && r.round < maxRounds && (r.round == 0 || r.served > 0):
@@ -228,7 +228,13 @@ func (c *Conn) fetchEvent(p *page, f Frame) {
 		return // twice
 	}
 	p.ids[e.ID] = false
-	if !readable || g.neg.verify {
+	if g.neg.verify {
+		if s := g.batch.sample; s != nil {
+			s.given = append(s.given, e)
+		}
+		return
+	}
+	if !readable {
 		return
 	}
 	if !c.matches(g.timeless(), e) {

@@ -163,7 +163,7 @@ func (c *Conn) split(g *group, now time.Time) {
 	parts := make([]*group, 2)
 	for i, f := range []nostr.Filter{upper, lower} {
 		parts[i] = c.newGroup(g.batch, []nostr.Filter{f}, g.index)
-		parts[i].neg = &reconciliation{depth: g.neg.depth + 1}
+		parts[i].neg = &reconciliation{depth: g.neg.depth + 1, suspect: g.neg.suspect}
 	}
 	g.neg = nil
 	g.batch.swap([]*group{g}, parts)

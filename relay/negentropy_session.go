@@ -54,7 +54,9 @@ type reconciliation struct {
 
 	paged  bool // only its ids are still to be noted
 	noted  bool // its ids are among the unseen of its batch, as far as they were not listed
-	verify bool // it asks for the unseen, by id
+	verify bool // it asks for the unseen or the doubted, by id
+
+	suspect bool // it is reconciled once more: what it listed before was less than the relay has
 
 	fetch
 }
@@ -65,7 +67,7 @@ type session struct {
 	sub      string
 	talk     *negentropy.Initiator
 	needs    []event.ID
-	haves    []event.ID // ours that were not listed, when the batch is compared
+	haves    []event.ID // ours that were not listed: all when the batch is compared, some when it samples
 	sent     time.Time  // of our last message
 	from     time.Time  // the answer is due from then on
 	progress time.Time  // when ids were listed last
@@ -167,8 +169,17 @@ func (c *Conn) openSession(g *group, now time.Time) {
 		group: g, sub: fmt.Sprintf("n%d-%d", g.batch.id, n.number), talk: negentropy.New(r.set, limits),
 		sent: now, from: now, progress: now,
 	}
-	if g.batch.unseen != nil {
+	switch b := g.batch; {
+	case b.unseen != nil:
 		s.talk.OnHave(func(_ int64, id event.ID) { s.haves = append(s.haves, id) })
+	case r.suspect:
+		s.talk.OnHave(func(_ int64, id event.ID) {
+			if b.sample.hidden[id] {
+				s.haves = append(s.haves, id)
+			}
+		})
+	case b.sample != nil:
+		s.talk.OnHave(s.sampler(r.count))
 	}
 	msg, err := encodeNegOpen(s.sub, g.asked[0], s.talk.Start())
 	if err != nil { // no filter of ours is without an encoding
@@ -243,13 +254,25 @@ func (c *Conn) reconciled(s *session, whole bool, now time.Time) {
 	r.needs = slices.Compact(s.needs)
 	r.listed = max(0, r.count-stats.Haves) + len(r.needs)
 	r.todo, r.more = r.needs, !whole
-	if r.noted = whole; whole {
+	hidden := false
+	switch b := s.group.batch; {
+	case !whole:
+	case r.suspect:
+		hidden = len(s.haves) > 0
+	case b.sample != nil:
+		b.sample.note(s.haves)
+	default:
+		r.noted = true
 		for _, id := range s.haves {
-			s.group.batch.unseen.add(id)
+			b.unseen.add(id)
 		}
 	}
 	c.log.Debug("reconciled", zap.String("sub", s.sub), zap.Int("rounds", stats.Rounds), zap.Int("needs", len(r.needs)))
 	c.endSession(now)
+	if hidden {
+		c.fallBack(s.group, fallbackWithheld)
+		return
+	}
 	r.stage = negFetching
 	c.advance(s.group, now)
 }

@@ -85,6 +85,7 @@ type Evidence struct {
 	Negentropy    bool   // it answers NIP-77
 	NoNegentropy  string // why it is paged; hostile text, at most 200 bytes
 	Late          bool   // stored events come behind EOSE: what batches that are over have asked is to be asked again
+	Withholds     bool   // with NoNegentropy: it lists less than it shows, on purpose or not; what it has listed before proves nothing
 	Tag, Value    string // a filter with this one value under this tag name ("a", "e") is refused, and others are not
 }
 

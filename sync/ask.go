@@ -164,6 +164,7 @@ func (e *Engine) ask(b *batch, now time.Time) {
 	r.open[b] = true
 	e.emit(Tell{r.conn, relay.AskBatch{Batch: relay.Batch{
 		ID: b.ask, Filters: fs, Mode: relay.Historic, Background: b.pass != nil && b.pass.background(), Wanted: b.wanted,
+		Sample: b.pass != nil && b.pass.samples,
 	}}})
 }
 

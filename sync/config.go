@@ -26,6 +26,7 @@ type Config struct {
 	FullJitter      time.Duration // either way
 	RemoveGrace     time.Duration
 	PollInterval    time.Duration // of what is not live and was active in the last day; a floor
+	SampleEvery     time.Duration // what a relay lists is compared with what it serves so often
 	LearnedFor      time.Duration // what a refusal taught is doubted again after that
 	RetryBase       time.Duration // of a failed batch; doubles up to RetryMax
 	RetryMax        time.Duration
@@ -47,7 +48,7 @@ func DefaultConfig() Config {
 		Own:         func(relayurl.URL) bool { return false },
 		SettleDelay: 6 * time.Second, ReconnectWindow: 15 * time.Minute, SinceOverlap: 15 * time.Minute,
 		FullInterval: 24 * time.Hour, FullJitter: time.Hour, RemoveGrace: 10 * time.Minute,
-		PollInterval: 5 * time.Minute, LearnedFor: 24 * time.Hour,
+		PollInterval: 5 * time.Minute, LearnedFor: 24 * time.Hour, SampleEvery: 7 * 24 * time.Hour,
 		RetryBase: time.Minute, RetryMax: time.Hour,
 		TagsPerFilter: 100, MaxFilters: 70, MaxRelays: 1000, RootsPerRepo: 10000, ConcurrentDials: 16,
 		OpenBatches: 4, BatchChunks: 10,

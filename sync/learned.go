@@ -52,6 +52,10 @@ func (e *Engine) evidence(r *remote, v relay.Evidence, now time.Time) {
 	if v.NoNegentropy != "" {
 		r.reconciles = false
 		k.NoNegentropy, k.NoNegentropyWhy = until, v.NoNegentropy
+		if v.Withholds {
+			k.NoNegentropy = now.Add(e.cfg.SampleEvery)
+			e.askAllAnew(r, now)
+		}
 	}
 	if v.Value != "" && len(k.Aside) < asideKept && !slices.ContainsFunc(k.Aside, func(a relay.SetAside) bool { return a.Value == v.Value }) {
 		k.Aside = append(k.Aside, relay.SetAside{Tag: v.Tag, Value: v.Value, Reason: v.Reason, Until: until})
@@ -60,6 +64,19 @@ func (e *Engine) evidence(r *remote, v relay.Evidence, now time.Time) {
 	}
 	r.unsafe = true
 	e.relearn(r, now)
+}
+
+// askAllAnew begins the daily pass again: what was reconciled so far says nothing about what the relay has.
+func (e *Engine) askAllAnew(r *remote, now time.Time) {
+	if r.daily != nil {
+		e.dropPass(r, r.daily)
+	}
+	r.nextFull = now
+	e.touch(r)
+	if r.phase == Syncing {
+		e.startPass(r, time.Time{}, now)
+		r.nextFull = e.fullAfter(now)
+	}
 }
 
 // foreign switches the wide filters of a relay off for a day: they bring more than they are worth.

@@ -25,6 +25,7 @@ type pass struct {
 	first   bool     // layer 1 was asked
 	issued  bool     // every batch has been made
 	open    int      // batches that have not ended well
+	samples bool     // of a daily one: it looks whether the relay lists all that it serves
 	failed  bool     // of a rotation: something of it was not answered
 
 	moved map[filters.Value]bool // of a rotation: roots that have become live since the last one
@@ -79,7 +80,7 @@ func (e *Engine) startPass(r *remote, since, now time.Time) {
 	}
 	p := &pass{kind: catchUp, since: since, started: now, wants: r.sortedWants()}
 	if since.IsZero() {
-		p.kind = daily
+		p.kind, p.samples = daily, !now.Before(r.learned.Sampled)
 		r.full, r.daily = true, p
 	} else {
 		r.pass, r.passSince, r.unsafe = p, since, true
@@ -146,6 +147,9 @@ func (e *Engine) endPass(r *remote, p *pass) {
 	case catchUp:
 		e.closeGap(r)
 	case daily:
+		if p.samples && r.reconciles {
+			r.learned.Sampled = p.started.Add(e.cfg.SampleEvery)
+		}
 		if r.pass == nil { // else there is a gap that is younger
 			e.closeGap(r)
 		}

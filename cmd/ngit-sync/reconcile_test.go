@@ -12,6 +12,7 @@ import (
 
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
+	"github.com/ngit-sync/ngit-sync/sync"
 )
 
 const reconcilingHost = "reconciles.example.com"
@@ -48,6 +49,36 @@ func TestDailyPassReconciles(t *testing.T) {
 		v := w.view(url)
 		require.Equal(t, "negentropy", v.Mode)
 		require.Equal(t, 1, w.bySource("negentropy"))
+		w.close(r)
+	})
+}
+
+// A relay that leaves events out of its reconciliations is found out by what others have given us of them.
+func TestDailyPassFindsOutWhoWithholds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		url := "ws://" + reconcilingHost
+		a := newAuthor(1)
+		events := manyIssues(a, "tool", 300, url)
+		hidden := map[string]bool{}
+		for i := 5; i < len(events); i += 5 { // not the oldest, which is looked for in any case
+			hidden[events[i].ID] = true
+		}
+		r := w.remote(reconcilingHost, relaytest.Options{Events: events, Negentropy: relaytest.Negentropy{
+			Speak: true, Hide: func(id string) bool { return hidden[id] },
+		}})
+		w.cfg.Sync.Bootstrap = append(w.cfg.Sync.Bootstrap, relayurl.URL(url))
+		w.start()
+		w.arrive(5*time.Minute, events...)
+		w.connected(url)
+		missed := a.issue("tool", time.Now().Add(-3*time.Hour), "missed")
+		hidden[missed.ID] = true
+		slip(r, missed)
+		w.arrive(26*time.Hour, missed)
+		w.within(time.Hour, "all is asked anew", func() bool { return w.phase(url) == sync.Connected })
+		v := w.view(url)
+		require.Equal(t, "paged", v.Mode)
+		require.Contains(t, v.ModeWhy, "withheld")
 		w.close(r)
 	})
 }

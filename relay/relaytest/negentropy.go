@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -28,6 +29,7 @@ type Negentropy struct {
 	Version    byte                      // of the answers, in place of 0x61
 	Garbage    string                    // hex, in place of answers
 	Newest     int                       // lists only so many events, the newest, and does not say so
+	Hide       func(id string) bool      // ids that it does not list, and serves
 	Made       []string                  // ids that it lists and does not have
 	Endless    bool                      // lists ids for ever
 	Withhold   func(id string) bool      // ids that a REQ by ids does not give
@@ -71,6 +73,9 @@ func (c *conn) negOpen(msg []byte, parts []json.RawMessage, o Options) {
 	}
 	c.relay.mu.Lock()
 	events := c.relay.store.query(f, math.MaxInt)
+	if _, ok := f.Tags[o.Unindexed]; ok {
+		events = nil
+	}
 	c.relay.mu.Unlock()
 	if n.Cap > 0 && len(events) > n.Cap {
 		if n.StateCap {
@@ -82,6 +87,9 @@ func (c *conn) negOpen(msg []byte, parts []json.RawMessage, o Options) {
 	}
 	if n.Newest > 0 {
 		events = events[:min(len(events), n.Newest)]
+	}
+	if n.Hide != nil {
+		events = slices.DeleteFunc(slices.Clone(events), func(e nostr.Event) bool { return n.Hide(e.ID) })
 	}
 	v := vector.New()
 	for _, e := range events {

@@ -48,6 +48,7 @@ type Options struct {
 	CloseAfter   int  // CLOSED with CloseReason after that many events of a REQ, no EOSE
 	IgnoreUntil  bool
 	IgnoreLimit  bool
+	Unindexed    string        // filters by this tag find nothing
 	ZeroIsNone   bool          // a limit of 0 is taken for none
 	OffFilter    []nostr.Event // sent with every answer
 	KeepReplaced bool          // a REQ that was replaced goes on beside the new one, until CLOSE, as in khatru

@@ -159,6 +159,9 @@ func (r *Relay) answer(filters []nostr.Filter, o Options) []nostr.Event {
 	seen := map[string]bool{}
 	var out []nostr.Event
 	for _, f := range filters {
+		if _, ok := f.Tags[o.Unindexed]; ok {
+			continue
+		}
 		if o.IgnoreUntil {
 			f.Until = nil
 		}
