@@ -25,7 +25,7 @@ func (l *lab) historic() (err error) {
 	if err != nil {
 		return err
 	}
-	got, err := l.download(ctx, c, "historic", 0)
+	got, err := l.download(ctx, c, "historic", 0, l.nip77)
 	if err != nil {
 		return err
 	}
@@ -41,6 +41,7 @@ func (l *lab) historic() (err error) {
 	add("peak RSS", "MiB", float64(got.use.peak)/(1<<20), nil)
 	add("sent by the remote for one event", "times", got.sent/got.events, nil)
 	add("questions", "", got.pages, nil)
+	add("reconciliations", "", got.sessions, nil)
 	filed, cost, err := publishFile(ctx, c)
 	if err != nil {
 		return fmt.Errorf("publisher alone: %w", err)
@@ -60,6 +61,7 @@ type downloaded struct {
 	events         float64       // that arrived, each once
 	sent           float64       // by the remote, repetitions included
 	pages          float64       // REQs for stored events
+	sessions       float64       // reconciliations
 	whole, working time.Duration // from the first question; without waiting for a batch window
 	use            usage         // of the daemon
 	peers          time.Duration // CPU of both relays
@@ -68,13 +70,14 @@ type downloaded struct {
 func (d downloaded) rate() float64 { return d.events / d.working.Seconds() }
 
 // download lets a new daemon fetch a corpus from one relay that is a round trip away.
-func (l *lab) download(ctx context.Context, c *corpus, profiled string, roundTrip time.Duration) (_ downloaded, err error) {
+func (l *lab) download(ctx context.Context, c *corpus, profiled string, roundTrip time.Duration, nip77 bool) (_ downloaded, err error) {
 	events := newStore()
 	src, err := newSource(ctx, events, loopback)
 	if err != nil {
 		return downloaded{}, err
 	}
 	defer src.close()
+	src.speaks = nip77
 	urls := src.urls()
 	if roundTrip > 0 {
 		proxy, err := newDelayProxy(ctx, src.addresses[0], roundTrip/2)
@@ -110,6 +113,7 @@ func (l *lab) download(ctx context.Context, c *corpus, profiled string, roundTri
 		return downloaded{}, err
 	}
 	got := downloaded{events: float64(len(wanted)), sent: float64(src.events.Load()), pages: float64(src.requests.Load())}
+	got.sessions = float64(src.sessions.Load())
 	if got.use, err = d.usage(); err != nil {
 		return downloaded{}, err
 	}

@@ -39,6 +39,7 @@ type options struct {
 	watch    time.Duration
 	common   int
 	spread   int
+	nip77    bool
 	ids      int
 	database string
 }
@@ -145,6 +146,7 @@ func (l *lab) parse(args []string, stderr io.Writer) ([]string, error) {
 	fs.IntVar(&l.named, "named", 20, "idle: relays that each repository names")
 	fs.DurationVar(&l.rest, "rest", 40*time.Second, "idle: wait between the end of the sync and the measurement")
 	fs.DurationVar(&l.watch, "watch", 10*time.Second, "idle: how long CPU time is measured")
+	fs.BoolVar(&l.nip77, "nip77", false, "historic: the remote relay speaks NIP-77")
 	fs.IntVar(&l.common, "common", 100_000, "reconcile: events that both sides have")
 	fs.IntVar(&l.spread, "spread", 100, "reconcile: repositories that they are spread over in the daemon's case")
 	fs.IntVar(&l.ids, "ids", 1_000_000, "ledger: how many")

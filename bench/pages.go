@@ -17,11 +17,11 @@ func (l *lab) pages() error {
 	if err != nil {
 		return err
 	}
-	near, err := l.download(ctx, c, "pages-near", 0)
+	near, err := l.download(ctx, c, "pages-near", 0, false)
 	if err != nil {
 		return fmt.Errorf("on loopback: %w", err)
 	}
-	far, err := l.download(ctx, c, "pages-far", roundTrip)
+	far, err := l.download(ctx, c, "pages-far", roundTrip, false)
 	if err != nil {
 		return fmt.Errorf("at a round trip of %s: %w", roundTrip, err)
 	}

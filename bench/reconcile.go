@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -118,22 +119,23 @@ func (l *lab) reconcileOne(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	run := func(name string, negentropy bool, lacking []entry) (passCost, error) {
-		database := filepath.Join(l.dir, fmt.Sprintf("%s-%d.db", name, l.run))
+	run := func(negentropy bool, lacking []entry) (passCost, error) {
+		database := filepath.Join(l.dir, "one.db")
 		if err := copyFile(base, database); err != nil {
 			return passCost{}, err
 		}
-		return passOne(ctx, database, negentropy, common, lacking)
+		c, err := passOne(ctx, database, negentropy, common, lacking)
+		return c, errors.Join(err, os.Remove(database))
 	}
-	same, err := run("same", true, nil)
+	same, err := run(true, nil)
 	if err != nil {
 		return fmt.Errorf("identical sets: %w", err)
 	}
-	by, err := run("negentropy", true, lacking)
+	by, err := run(true, lacking)
 	if err != nil {
 		return fmt.Errorf("negentropy: %w", err)
 	}
-	paged, err := run("paged", false, lacking)
+	paged, err := run(false, lacking)
 	if err != nil {
 		return fmt.Errorf("paged: %w", err)
 	}
