@@ -21,7 +21,6 @@ func (l *noLedger) Record(relay.Entry) relay.Seq         { return l.next() }
 func (l *noLedger) Park(relay.Waiting) (relay.Seq, bool) { return l.next(), true }
 func (l *noLedger) Unpark(event.ID) relay.Seq            { return l.next() }
 func (l *noLedger) Forget([]event.ID) relay.Seq          { return l.next() }
-func (l *noLedger) Confirm(event.ID) relay.Seq           { return l.next() }
 func (l *noLedger) OfferRefused(time.Time) relay.Seq     { return l.next() }
 func (*noLedger) Full() bool                             { return false }
 
@@ -37,6 +36,18 @@ func (*noLedger) Refused(context.Context, time.Time, int64, int) ([]event.ID, in
 func (*noLedger) WaitingEvents(context.Context, []event.ID) ([]relay.Waiting, error) {
 	return nil, errors.New("nothing was kept")
 }
+
+func (l *noLedger) Amend([]event.ID, relay.Disposition, string, time.Time) relay.Seq { return l.next() }
+func (l *noLedger) Bury([]relay.Grave) relay.Seq                                     { return l.next() }
+func (l *noLedger) Exhume([]relay.Grave) relay.Seq                                   { return l.next() }
+
+func (*noLedger) LoadGraves(context.Context, func(relay.Grave)) error { return nil }
+
+func (*noLedger) Authors(context.Context, []event.ID) (map[event.ID]event.PubKey, error) {
+	return nil, nil
+}
+
+func (*noLedger) Written(context.Context, relay.Deletion) ([]event.ID, error) { return nil, nil }
 
 func (*noLedger) IrrelevantAddressed(context.Context, event.PubKey, string) ([]event.ID, error) {
 	return nil, nil

@@ -25,6 +25,9 @@ func (c *core) deliver(now time.Time, d Delivery) {
 func (c *core) admit(d Delivery, t *tally) {
 	e := d.Event
 	if reason := untouchable(e, c.now); reason != "" {
+		if reason == dropExpired {
+			c.expired(e)
+		}
 		c.dropped(d, reason)
 		return
 	}
@@ -41,7 +44,7 @@ func (c *core) admit(d Delivery, t *tally) {
 		return
 	}
 	d.Wide = d.Wide && !addressed(e.Kind) // these are judged by their own coordinate
-	if d.Wide && c.loaded && c.stray(e.References()) {
+	if d.Wide && c.loaded && c.stray(refsOf(e)) {
 		c.dropped(d, dropForeign)
 		c.countForeign(d.Conn)
 		return
@@ -213,7 +216,7 @@ func (c *core) verified(now time.Time, e *event.Event, ok bool) {
 	}
 	if ok {
 		w.stage = shelved
-		w.refs = e.References()
+		w.refs = refsOf(e)
 		for _, r := range w.rivals {
 			w.regard(r.delivery)
 			w.joins = append(w.joins, r.tally)

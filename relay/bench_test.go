@@ -42,6 +42,9 @@ type bench struct {
 	reads   [][]event.ID
 	lookups []event.Ref
 	frozen  bool // reads of the store are answered by the test
+	authors []readAuthors
+	written []readWritten
+	deleted []Deleted
 }
 
 // newBench gives a core whose own relay is up and whose first picture is complete.
@@ -78,9 +81,12 @@ func (b *bench) settle() {
 			case publish:
 				b.sent = append(b.sent, b.nameIn(a.msg))
 			case tell:
-				if r, ok := a.report.(Accepted); ok {
+				switch r := a.report.(type) {
+				case Accepted:
 					b.taken = append(b.taken, r.Events)
-				} else {
+				case Deleted:
+					b.deleted = append(b.deleted, r)
+				default:
 					b.reports = append(b.reports, a.report)
 				}
 			case grant:
@@ -101,6 +107,14 @@ func (b *bench) settle() {
 				if !b.frozen {
 					b.answerLookup()
 				}
+			case readAuthors:
+				if b.authors = append(b.authors, a); !b.frozen {
+					b.answerAuthors()
+				}
+			case readWritten:
+				if b.written = append(b.written, a); !b.frozen {
+					b.answerWritten()
+				}
 			}
 		}
 	}
@@ -116,6 +130,20 @@ func (b *bench) answerLookup() {
 	ref := b.lookups[len(b.lookups)-1]
 	ids, err := b.ledger.IrrelevantAddressed(b.t.Context(), ref.PubKey, ref.D)
 	b.c.found(b.now, ids, err)
+}
+
+func (b *bench) answerAuthors() {
+	a := b.authors[0]
+	b.authors = b.authors[1:]
+	authors, err := b.ledger.Authors(b.t.Context(), a.ids)
+	b.c.gotAuthors(b.now, a.works, a.ids, authors, err)
+}
+
+func (b *bench) answerWritten() {
+	a := b.written[0]
+	b.written = b.written[1:]
+	ids, err := b.ledger.Written(b.t.Context(), a.by)
+	b.c.gotWritten(b.now, ids, err)
 }
 
 func (b *bench) nameIn(msg []byte) string {
@@ -325,6 +353,7 @@ func (b *bench) nothingOpen() {
 	require.Zero(b.t, c.bytes)
 	require.Zero(b.t, c.live)
 	require.Zero(b.t, c.woken)
+	require.Empty(b.t, c.unasked)
 	reserved := 0
 	for _, n := range c.credit.reserved {
 		reserved += n
@@ -378,3 +407,5 @@ func idsOf(events ...*event.Event) []event.ID {
 	}
 	return ids
 }
+
+func listOf(events ...*event.Event) []*event.Event { return events }

@@ -61,6 +61,12 @@ type core struct {
 	spillAt   time.Time // not before, after nothing could be spilled
 	agedAt    time.Time // when works may be too old to hold up marks, zero: never
 
+	graves        graves
+	unasked       []*work   // deletions whose targets are to be looked up
+	askingAuthors bool      // some are being looked up
+	inquests      []inquest // rows that are to be found; the first one is being looked up if inquiring
+	inquiring     bool
+
 	link link
 
 	unsure  []AcceptedEvent           // of the survey, whose ancestors it may show yet
@@ -87,6 +93,13 @@ type (
 	readWaiting struct{ ids []event.ID }
 	// readIrrelevant asks for irrelevant events by coordinate; found brings them.
 	readIrrelevant struct{ ref event.Ref }
+	// readAuthors asks who wrote events, for deletions that name them; gotAuthors brings it.
+	readAuthors struct {
+		works []*work
+		ids   []event.ID
+	}
+	// readWritten asks for the rows that a deletion covers; gotWritten brings them.
+	readWritten struct{ by Deletion }
 )
 
 func (verify) action()         {}
@@ -95,6 +108,8 @@ func (tell) action()           {}
 func (grant) action()          {}
 func (readWaiting) action()    {}
 func (readIrrelevant) action() {}
+func (readAuthors) action()    {}
+func (readWritten) action()    {}
 
 // newCore gives a core that knows nothing yet. Of the ledger it uses only what never blocks.
 func newCore(o PublisherOptions) *core {
@@ -114,6 +129,7 @@ func newCore(o PublisherOptions) *core {
 		pool:       newPool(),
 		needs:      newNeeds(),
 		held:       newNeeds(),
+		graves:     newGraves(),
 		link:       newLink(o.EventsPerSecond),
 		foreign:    make(map[ConnID]*foreignWindow),
 	}

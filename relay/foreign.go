@@ -46,7 +46,9 @@ func (c *core) stray(refs event.References) bool {
 	if c.related(refs) {
 		return false
 	}
-	return !slices.ContainsFunc(refs.IDs, func(id event.ID) bool { return c.works[id] != nil || c.known[id] == Parked }) &&
+	return !slices.ContainsFunc(refs.IDs, func(id event.ID) bool {
+		return c.works[id] != nil || c.known[id] == Parked || c.known[id] == Tombstone // its deletion may be news
+	}) &&
 		!slices.ContainsFunc(refs.Refs, func(ref event.Ref) bool { return len(c.versions[ref]) > 0 })
 }
 

@@ -16,6 +16,10 @@ const heldDaily = 24 * time.Hour
 // hold keeps an event that the own relay has and does not serve yet, as ngit-grasp does until the git data arrives. It counts as
 // accepted. Its row is there to offer it again, until the own relay shows it or says that it has it.
 func (c *core) hold(w *work, reason string) {
+	if by := c.buried(w.event); by != "" { // since it was sent
+		c.conclude(w, Tombstone, by)
+		return
+	}
 	n := 0
 	if w.isHeld() {
 		n = w.row.tries + 1
@@ -74,20 +78,23 @@ func (c *core) reoffer(ref event.Ref) {
 // loadHeld takes held events of the store into scope: the own relay does not show them.
 func (c *core) loadHeld(rows []Waiting) {
 	for _, p := range rows {
+		if c.buried(p.Event) != "" {
+			continue
+		}
 		switch p.Event.Kind {
 		case event.KindAnnouncement:
 			if a, err := nip34.ParseAnnouncement(p.Event); err == nil {
-				c.joined(c.scope.accept([]*nip34.Announcement{a}, nil))
+				c.announced([]*nip34.Announcement{a}, nil)
 			}
 		case event.KindState:
-			c.scope.renew(p.Event.Coordinate(), version{int64(p.Event.CreatedAt), p.Event.ID})
+			c.replaced(p.Event.Coordinate(), version{int64(p.Event.CreatedAt), p.Event.ID})
 		}
 	}
 }
 
 // confirm records without its content that the own relay has an event which the ledger knows.
 func (c *core) confirm(id event.ID) {
-	c.seq = c.o.Ledger.Confirm(id)
+	c.seq = c.o.Ledger.Amend([]event.ID{id}, Stored, "on the own relay", c.now)
 	if r := c.pool.rows[id]; r != nil {
 		c.unpark(r)
 	}

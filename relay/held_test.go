@@ -88,7 +88,7 @@ func TestHeldEventIsConfirmed(t *testing.T) {
 		by   func(b *bench, a *event.Event)
 	}{
 		{"by our own feed", func(b *bench, a *event.Event) { b.observe(announced(a)) }},
-		{"by its id", func(b *bench, a *event.Event) { b.observe(Observed{Stored: idsOf(a)}) }},
+		{"by its id", func(b *bench, a *event.Event) { b.observe(Observed{Stored: listOf(a)}) }},
 		{"by a survey", func(b *bench, a *event.Event) { b.c.surveyed(b.now, []*event.Event{a}, true); b.settle() }},
 		{"by a duplicate", func(b *bench, a *event.Event) {
 			b.wait(time.Hour)

@@ -75,6 +75,7 @@ type Waiting struct {
 	Event *event.Event // nil when loaded as index only
 	ID    event.ID
 	Kind  int
+	Index *WaitingIndex // of the event; nil when it is there
 	// Needs is what would lift a CauseParent, or have a CauseHeld offered again at once. Of CausePace and CauseDown it says that the
 	// event was not judged yet, and rests on these.
 	Needs  event.References
@@ -90,6 +91,12 @@ type Waiting struct {
 // forRoom reports the causes that say nothing of the event: it waits until the own relay takes more.
 func (c Cause) forRoom() bool { return c == CausePace || c == CauseDown }
 
+// WaitingIndex is what is kept in memory of a waiting event, beside its kind.
+type WaitingIndex struct {
+	Author    event.PubKey
+	CreatedAt int64 // Unix seconds
+}
+
 // Ledger is what the publisher needs of the store. Full and those that give a Seq never block: they queue rows, which are
 // written in the order given. The others may wait for the database and are called from helper goroutines only; they
 // see rows that are not written yet.
@@ -100,12 +107,15 @@ type Ledger interface {
 	Park(Waiting) (Seq, bool)
 	Unpark(event.ID) Seq
 	Forget(ids []event.ID) Seq
-	// Confirm makes the row of an id say stored; without one it does nothing.
-	Confirm(event.ID) Seq
+	// Amend changes what became of ids that have a row; the pending rows stay.
+	Amend(ids []event.ID, d Disposition, reason string, at time.Time) Seq
 	// OfferRefused lets all events be offered again from a moment on that are rejected, or over a limit of the own relay's.
 	OfferRefused(from time.Time) Seq
 	// Full reports that rows pile up unwritten: nothing more should be asked for.
 	Full() bool
+	// Bury keeps graves; one of the same author and target takes the place of the one before. Exhume forgets them.
+	Bury(graves []Grave) Seq
+	Exhume(graves []Grave) Seq
 	// LoadKnown calls yield for every ledger row, irrelevant ones included.
 	LoadKnown(ctx context.Context, yield func(event.ID, Disposition)) error
 	// LoadIrrelevant calls yield for every irrelevant ledger row with who brought it, the oldest first.
@@ -121,4 +131,11 @@ type Ledger interface {
 	WaitingEvents(ctx context.Context, ids []event.ID) ([]Waiting, error)
 	// IrrelevantAddressed lists irrelevant rows of kinds 30617 and 30618 by an author with an identifier.
 	IrrelevantAddressed(ctx context.Context, pk event.PubKey, d string) ([]event.ID, error)
+	// LoadGraves calls yield for every grave.
+	LoadGraves(ctx context.Context, yield func(Grave)) error
+	// Authors gives who wrote the events of those ids that have a row.
+	Authors(ctx context.Context, ids []event.ID) (map[event.ID]event.PubKey, error)
+	// Written lists the rows of d.Author that d covers, whatever became of them; a bounded number. Of kinds 5 and 62 a request to
+	// vanish covers the first and a deletion none.
+	Written(ctx context.Context, d Deletion) ([]event.ID, error)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,13 +20,14 @@ type memLedger struct {
 	seq     Seq
 	entries map[event.ID]Entry
 	waiting map[event.ID]Waiting
+	graves  map[Grave]bool
 	asked   []event.Ref // of IrrelevantAddressed
 	broken  bool        // reads fail
 	full    atomic.Bool
 }
 
 func newMemLedger() *memLedger {
-	return &memLedger{entries: make(map[event.ID]Entry), waiting: make(map[event.ID]Waiting)}
+	return &memLedger{entries: make(map[event.ID]Entry), waiting: make(map[event.ID]Waiting), graves: make(map[Grave]bool)}
 }
 
 var (
@@ -42,18 +44,6 @@ func (l *memLedger) row(f func()) Seq {
 }
 
 func (l *memLedger) Record(e Entry) Seq { return l.row(func() { l.entries[e.Event.ID] = e }) }
-
-func (l *memLedger) Confirm(id event.ID) Seq {
-	return l.row(func() {
-		if e, ok := l.entries[id]; ok || l.waiting[id].Event != nil {
-			e.Disposition, e.Offer = Stored, Offer{}
-			if e.Event == nil {
-				e.Event = l.waiting[id].Event
-			}
-			l.entries[id] = e
-		}
-	})
-}
 
 func (l *memLedger) OfferRefused(from time.Time) Seq {
 	return l.row(func() {
@@ -125,6 +115,96 @@ func (l *memLedger) Refused(_ context.Context, before time.Time, beyond int64, n
 }
 
 func (l *memLedger) Full() bool { return l.full.Load() }
+func (l *memLedger) Amend(ids []event.ID, d Disposition, reason string, at time.Time) Seq {
+	return l.row(func() {
+		for _, id := range ids {
+			e, ok := l.entries[id]
+			if w, waits := l.waiting[id]; waits && !ok {
+				e, ok = Entry{Event: w.Event, Source: w.Source}, true
+			}
+			if ok {
+				e.Disposition, e.Reason, e.At, e.Offer = d, reason, at, Offer{}
+				l.entries[id] = e
+			}
+		}
+	})
+}
+
+func (l *memLedger) Bury(graves []Grave) Seq {
+	return l.row(func() {
+		for _, g := range graves {
+			l.dig(g)
+			l.graves[g] = true
+		}
+	})
+}
+
+func (l *memLedger) Exhume(graves []Grave) Seq {
+	return l.row(func() {
+		for _, g := range graves {
+			l.dig(g)
+		}
+	})
+}
+
+// dig removes the grave of the same author and target.
+func (l *memLedger) dig(g Grave) {
+	maps.DeleteFunc(l.graves, func(o Grave, _ bool) bool { return o.Author == g.Author && o.Target == g.Target })
+}
+
+func (l *memLedger) LoadGraves(_ context.Context, yield func(Grave)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for g := range l.graves {
+		yield(g)
+	}
+	return nil
+}
+
+// events are those of rows, waiting ones among them.
+func (l *memLedger) events() []*event.Event {
+	var out []*event.Event
+	for _, e := range l.entries {
+		out = append(out, e.Event)
+	}
+	for _, w := range l.waiting {
+		out = append(out, w.Event)
+	}
+	return out
+}
+
+func (l *memLedger) Authors(_ context.Context, ids []event.ID) (map[event.ID]event.PubKey, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken {
+		return nil, errStoreBroken
+	}
+	out := make(map[event.ID]event.PubKey)
+	for _, e := range l.events() {
+		if slices.Contains(ids, e.ID) {
+			out[e.ID] = e.PubKey
+		}
+	}
+	return out, nil
+}
+
+func (l *memLedger) Written(_ context.Context, d Deletion) ([]event.ID, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken {
+		return nil, errStoreBroken
+	}
+	var out []event.ID
+	for _, e := range l.events() {
+		late := int64(e.CreatedAt) > d.Until
+		named := slices.Contains(d.IDs, e.ID) || !late && event.IsAddressable(e.Kind) && slices.Contains(d.Refs, e.Coordinate())
+		if e.PubKey == d.Author && (named && event.Deletable(e.Kind) || d.All && !late && e.Kind != event.KindVanish) {
+			out = append(out, e.ID)
+		}
+	}
+	slices.SortFunc(out, func(a, b event.ID) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(out), nil
+}
 
 func (l *memLedger) Unpark(id event.ID) Seq { return l.row(func() { delete(l.waiting, id) }) }
 
@@ -155,7 +235,8 @@ func (l *memLedger) LoadWaiting(_ context.Context, yield func(Waiting)) error {
 		return errStoreBroken
 	}
 	for _, w := range l.waiting {
-		w.Event = nil
+		e := w.Event
+		w.Event, w.Index = nil, &WaitingIndex{e.PubKey, int64(e.CreatedAt)}
 		yield(w)
 	}
 	return nil

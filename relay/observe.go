@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -13,23 +14,34 @@ import (
 type Observed struct {
 	Announcements []*nip34.Announcement // it has these, in scope or not
 	Gone          []event.Ref           // it has no announcement under these any more
-	Stored        []event.ID            // it has these, announcements or not
+	Stored        []*event.Event        // it has these: roots
+	Deletions     []*event.Event        // and these, by which something is a tombstone
 	Loaded        bool                  // the first picture is complete with this
 }
 
 // observed takes facts of the own relay. Our own OKs have the same effect, at once.
 func (c *core) observed(now time.Time, o Observed) {
 	c.now = now
-	c.joined(c.scope.accept(o.Announcements, o.Gone))
-	for _, a := range o.Announcements {
+	for _, e := range o.Deletions {
+		c.seen(e.ID)
+		if e.Kind == event.KindDeletion || c.o.Rules.Vanishes(e) {
+			c.bury(deletionOf(e))
+		}
+	}
+	have := slices.DeleteFunc(slices.Clone(o.Announcements), func(a *nip34.Announcement) bool {
+		_, gone := c.graves.covers(a.Event)
+		return gone
+	})
+	c.announced(have, o.Gone)
+	for _, a := range have {
 		c.lift(c.needs.refs[a.Ref])
 		if c.known[a.ID] != Stored {
 			c.reoffer(a.Ref)
 		}
-		c.seen(a.ID)
+		c.shown(a.Event, c.scope.index.Covers(a.Ref))
 	}
-	for _, id := range o.Stored {
-		c.seen(id)
+	for _, e := range o.Stored {
+		c.shown(e, c.related(e.References()))
 	}
 	if o.Loaded && !c.loaded {
 		c.loaded = true
@@ -41,6 +53,26 @@ func (c *core) observed(now time.Time, o Observed) {
 		}
 	}
 	c.pump()
+}
+
+// announced takes announcements that the own relay has, and forgets those that it has no longer.
+func (c *core) announced(have []*nip34.Announcement, gone []event.Ref) {
+	joined := c.scope.accept(have, gone)
+	for _, a := range have {
+		if c.scope.index.Covers(a.Ref) {
+			c.replaced(a.Ref, version{a.CreatedAt, a.ID})
+		}
+	}
+	c.joined(joined)
+}
+
+// shown takes an event that the own relay has. What is in scope and came to it without us is recorded: a deletion of it must find it.
+func (c *core) shown(e *event.Event, ours bool) {
+	before, open := c.known[e.ID], c.works[e.ID] != nil
+	c.seen(e.ID)
+	if ours && !open && (before == Unknown || before == Irrelevant) {
+		c.seq = c.o.Ledger.Record(Entry{Event: e, Disposition: Stored, Reason: "on the own relay", Source: c.o.Own, At: c.now})
+	}
 }
 
 // seen notes that the own relay has an event. What is queued for it is not sent any more.
@@ -92,7 +124,8 @@ func (c *core) lift(waiters map[event.ID]struct{}) {
 }
 
 func (c *core) wantsStore() bool {
-	return (!c.reading && c.wantsRows()) || (!c.looking && len(c.lookups) > 0)
+	return (!c.reading && c.wantsRows()) || (!c.looking && len(c.lookups) > 0) ||
+		(!c.askingAuthors && len(c.unasked) > 0) || (!c.inquiring && len(c.inquests) > 0)
 }
 
 // askStore reads what is wanted of the store, one question of each sort at a time.
@@ -110,6 +143,7 @@ func (c *core) askStore() {
 		c.looking = true
 		c.do(readIrrelevant{c.lookups[0]})
 	}
+	c.askLedger()
 }
 
 // read brings rows of the pending table. What was accepted while they were read is known by now, and judged by.
@@ -147,7 +181,7 @@ func (c *core) revive(r *row, p Waiting) {
 		mode = Live
 	}
 	w := &work{
-		event: p.Event, mode: mode, source: p.Source, at: c.now, row: r, refs: p.Event.References(), stage: shelved,
+		event: p.Event, mode: mode, source: p.Source, at: c.now, row: r, refs: refsOf(p.Event), stage: shelved,
 		vouched: r.vouched, blame: r.blame,
 	}
 	switch r.cause {
@@ -226,7 +260,10 @@ func (c *core) unpark(r *row) {
 }
 
 // load fills a new core with what the store knows. A parked event whose need was met just before the last end is woken.
-func (c *core) load(known func(yield func(event.ID, Disposition)), rows []Waiting) {
+func (c *core) load(known func(yield func(event.ID, Disposition)), rows []Waiting, graves []Grave) {
+	if gone := c.graves.load(graves); len(gone) > 0 {
+		c.seq = c.o.Ledger.Exhume(gone)
+	}
 	known(func(id event.ID, d Disposition) {
 		if d != Irrelevant { // these come by themselves, in order and with their sources
 			c.know(id, d)
@@ -248,7 +285,7 @@ func (c *core) load(known func(yield func(event.ID, Disposition)), rows []Waitin
 // metBefore reports rows that wait for nothing that is still to come.
 func (c *core) metBefore(r *row) bool {
 	for _, id := range r.needs.IDs {
-		if d := c.known[id]; d == Stored || d == Held {
+		if d := c.known[id]; d == Stored || d == Held || (d == Tombstone && r.deletes != nil) {
 			return true
 		}
 	}

@@ -43,7 +43,7 @@ func TestScope(t *testing.T) {
 				o.Rules.Archive = []nip34.ArchiveRule{{PubKey: testKey(8)}}
 			})
 			b.observe(announced(listed))
-			b.observe(Observed{Stored: []event.ID{known.ID}})
+			b.observe(Observed{Stored: listOf(known)})
 			b.historic(tt.e)
 			b.mark(1, 1, true)
 			if tt.want == Unknown {
@@ -92,7 +92,7 @@ func TestWakeUpIsNotLostWhileTheTableIsRead(t *testing.T) {
 	b.observe(announced(repo("z", 9, "z", benchStart)))
 	require.Len(t, b.reads, 1)
 	b.observe(Observed{Gone: []event.Ref{event.RepoRef(testKey(9), "z")}}) // what woke it is gone
-	b.observe(Observed{Stored: []event.ID{i.ID}})                          // and another need is met, before it is read
+	b.observe(Observed{Stored: listOf(i)})                                 // and another need is met, before it is read
 	require.Len(t, b.reads, 1, "one read at a time")
 	b.answerRead()
 	b.settle()
@@ -109,7 +109,7 @@ func TestWakeUpIsNotLostWhileTheTableIsRead(t *testing.T) {
 		require.Empty(t, b.out())
 		b.is(Parked, c)
 		b.nothingOpen()
-		b.observe(Observed{Stored: []event.ID{i.ID}})
+		b.observe(Observed{Stored: listOf(i)})
 		require.Len(t, b.reads, 2)
 		b.answerRead()
 		b.settle()
@@ -210,11 +210,11 @@ func TestWhatTheOwnRelayShowsIsNotSent(t *testing.T) {
 	child := comment("child", 3, i)
 	b.historic(i, child, c)
 	b.mark(1, 1, true)
-	b.observe(Observed{Stored: []event.ID{i.ID}})
+	b.observe(Observed{Stored: listOf(i)})
 	b.is(Stored, i)
 	b.up()
 	require.Equal(t, []string{"c", "child"}, slices.Sorted(slices.Values(b.out())))
-	b.observe(Observed{Stored: []event.ID{c.ID}})
+	b.observe(Observed{Stored: listOf(c)})
 	require.Empty(t, settledOf(b.heard()), "its OK is still to come")
 	b.ok(c, child)
 	s := settledOf(b.heard())
@@ -226,7 +226,7 @@ func TestWhatTheOwnRelayShowsIsNotSent(t *testing.T) {
 		b := newBench(t)
 		b.historic(i)
 		b.is(Parked, i)
-		b.observe(Observed{Stored: []event.ID{i.ID}})
+		b.observe(Observed{Stored: listOf(i)})
 		require.Empty(t, b.out())
 		b.is(Stored, i)
 		require.Empty(t, b.ledger.waiting)
@@ -236,7 +236,7 @@ func TestWhatTheOwnRelayShowsIsNotSent(t *testing.T) {
 		b := newBench(t)
 		b.byHand = true
 		b.historic(i)
-		b.observe(Observed{Stored: []event.ID{i.ID}})
+		b.observe(Observed{Stored: listOf(i)})
 		b.checked(true)
 		require.Empty(t, b.out())
 		b.is(Stored, i)

@@ -116,7 +116,7 @@ func TestRefusedEventThatTheOwnRelayShowsIsStored(t *testing.T) {
 	b.historic(i)
 	b.no(i, "restricted: members only")
 	b.is(OwnLimit, i)
-	b.observe(Observed{Stored: idsOf(i)})
+	b.observe(Observed{Stored: listOf(i)})
 	b.is(Stored, i)
 	require.Empty(t, b.c.offers)
 	b.restart()

@@ -18,6 +18,8 @@ const (
 	ruleObsolete        // a newer version is accepted
 	ruleForeign         // outside our scope
 	ruleOrphan          // what it references is not known
+	ruleAsk             // the ledger, whose events a deletion names
+	ruleBuried          // its author has deleted it
 )
 
 // rule judges an event by what is known now. It is asked when an event is verified, when what it waited for has its
@@ -33,11 +35,28 @@ func (c *core) rule(w *work) (ruling, upon, string) {
 	if c.o.Rules.DenyAuthors[w.event.PubKey] {
 		return ruleForeign, upon{}, "scope.deny_authors names its author"
 	}
+	if reason := c.buried(w.event); reason != "" {
+		return ruleBuried, upon{}, reason
+	}
+	r, on, reason := c.ruleByKind(w)
+	if r == rulePublish {
+		if claims := c.claims(w.event); len(claims) > 0 {
+			return ruleBuried, upon{}, deletedBy(claims[0].id)
+		}
+	}
+	return r, on, reason
+}
+
+func (c *core) ruleByKind(w *work) (ruling, upon, string) {
 	switch w.event.Kind {
 	case event.KindAnnouncement:
 		return c.ruleAnnouncement(w)
 	case event.KindState:
 		return c.ruleState(w)
+	case event.KindDeletion:
+		return c.ruleDeletion(w)
+	case event.KindVanish:
+		return c.ruleVanish(w)
 	}
 	return c.ruleOther(w)
 }
@@ -81,19 +100,8 @@ func (c *core) ruleState(w *work) (ruling, upon, string) {
 }
 
 func (c *core) ruleOther(w *work) (ruling, upon, string) {
-	for _, id := range w.refs.IDs {
-		if open := c.works[id]; open != nil {
-			return ruleWait, upon{work: open}, ""
-		}
-		if r := c.pool.rows[id]; r != nil && r.cause.forRoom() && c.known[id] == Parked {
-			return ruleWait, upon{row: r}, ""
-		}
-	}
-	for _, ref := range w.refs.Refs {
-		// Only coordinates of these kinds are waited for: others could wait for each other.
-		if on, open := c.open(ref); open {
-			return ruleWait, on, ""
-		}
+	if on, open := c.openParent(w); open {
+		return ruleWait, on, ""
 	}
 	switch {
 	case w.vouched, c.related(w.refs):
@@ -134,7 +142,7 @@ func (w *work) parsed() (*nip34.Announcement, error) {
 // judge does what the ruling on a work says.
 func (c *core) judge(w *work) {
 	switch w.stage {
-	case verifying, ready, suspect, flying, done:
+	case verifying, asking, ready, suspect, flying, done:
 		return
 	case shelved, waiting, delayed:
 	}
@@ -154,6 +162,10 @@ func (c *core) obey(w *work, r ruling, on upon, reason string) bool {
 		c.conclude(w, Stored, reason)
 	case ruleObsolete:
 		c.conclude(w, Superseded, reason)
+	case ruleBuried:
+		c.entomb(w, reason)
+	case ruleAsk:
+		c.ask(w)
 	case ruleForeign, ruleOrphan:
 		switch {
 		case w.wide && c.stray(w.refs):

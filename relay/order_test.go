@@ -207,7 +207,9 @@ func TestOrderAmongTheReady(t *testing.T) {
 	b := newRawBench(t, func(o *PublisherOptions) { o.Window = 1 })
 	b.observe(Observed{Loaded: true})
 	b.observe(announced(repo("a", 1, "x", benchStart), repo("a2", 1, "y", benchStart)))
-	deletion := func(name string) *event.Event { return ev(name, event.KindDeletion, 2, benchStart, toRepo(1, "x")) }
+	deletion := func(name string) *event.Event {
+		return ev(name, event.KindDeletion, 1, benchStart.Add(-time.Hour), toRepo(1, "x"))
+	}
 	rest := func(name string) *event.Event { return ev(name, 1, 2, benchStart, toRepo(1, "x")) }
 	b.from(1, 1, deletion("d"), rest("r1"), rest("r2"), rest("r3"), issue("i", 2, 1, "x"), state("s", 1, "y", benchStart))
 	b.from(2, 2, rest("q1"), rest("q2"), repo("n", 4, "z", benchStart))

@@ -57,10 +57,19 @@ func (c *core) stored(w *work) {
 
 // conclude ends a work with a row of the ledger.
 func (c *core) conclude(w *work, d Disposition, reason string) {
+	if d == Stored {
+		if by := c.buried(w.event); by != "" { // since it was sent
+			d, reason = Tombstone, by
+			c.tellDeleted(Deletion{Author: w.event.PubKey}, []event.ID{w.event.ID})
+		}
+	}
 	o := offerAfter(c.now, d, w.offers)
 	c.know(w.event.ID, d)
 	c.setOffer(w.event.ID, o)
 	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now, Offer: o})
+	if d == Tombstone {
+		c.wakeDeletions(w.event.ID)
+	}
 	if d == Stored {
 		c.accepted(w)
 		c.noteTaken(acceptedEvent(w.event, w.refs))
@@ -208,12 +217,18 @@ func (c *core) accepted(w *work) {
 	switch e.Kind {
 	case event.KindAnnouncement:
 		if a, err := w.parsed(); err == nil {
-			c.joined(c.scope.accept([]*nip34.Announcement{a}, nil))
+			c.announced([]*nip34.Announcement{a}, nil)
 		}
 		c.lift(c.needs.refs[e.Coordinate()])
 	case event.KindState:
-		c.scope.renew(e.Coordinate(), version{int64(e.CreatedAt), e.ID})
+		c.replaced(e.Coordinate(), version{int64(e.CreatedAt), e.ID})
 		c.lift(c.needs.refs[e.Coordinate()])
+	case event.KindDeletion, event.KindVanish:
+		c.bury(deletionOf(e))
+	default:
+		if event.IsAddressable(e.Kind) {
+			c.inquire(inquest{Deletion: Deletion{Author: e.PubKey, Until: int64(e.CreatedAt), Refs: []event.Ref{e.Coordinate()}}, newer: e.ID})
+		}
 	}
 	c.lift(c.needs.ids[e.ID])
 }

@@ -189,7 +189,7 @@ func TestMissingParentIsParkedAndWokenByIt(t *testing.T) {
 	require.Len(t, settledOf(b.heard()), 1)
 	b.out()
 
-	b.observe(Observed{Stored: []event.ID{parent.ID}})
+	b.observe(Observed{Stored: listOf(parent)})
 	require.Equal(t, []string{"i"}, b.out())
 	b.is(Parked, i)
 	b.no(i, "blocked: event does not relate to a stored repository")
@@ -210,7 +210,7 @@ func TestRefusalThatIsOutOfDateIsTriedAgainAtOnce(t *testing.T) {
 	i := ev("i", event.KindIssue, 2, benchStart, toRepo(1, "x"), to(parent))
 	b.historic(i)
 	require.Equal(t, []string{"i"}, b.out())
-	b.observe(Observed{Stored: []event.ID{parent.ID}}) // after i was sent, before it is refused
+	b.observe(Observed{Stored: listOf(parent)}) // after i was sent, before it is refused
 	b.no(i, "blocked: event does not relate to a stored repository")
 	require.Equal(t, []string{"i"}, b.out(), "what it needs came while it was on its way")
 	b.no(i, "blocked: event does not relate to a stored repository")
@@ -238,7 +238,7 @@ func TestRefusalThatIsOutOfDateIsTriedAgainAtOnce(t *testing.T) {
 		b.historic(i)
 		for n := 0; b.ledger.disposition(i.ID) == Unknown; n++ {
 			require.Less(t, n, maxTries)
-			b.observe(Observed{Stored: []event.ID{parent.ID}})
+			b.observe(Observed{Stored: listOf(parent)})
 			b.no(i, "blocked: event does not relate to a stored repository")
 		}
 		b.is(Parked, i)

@@ -36,8 +36,28 @@ type row struct {
 	queued  int     // class in pool.room, -1: none
 	waiters []*work // to be judged when its turn has come
 
+	deletes *claim // of a deletion (NIP-09), else nil
+
 	vouched bool // as of its work
 	blame        // as of its work
+}
+
+// claim is whose events a parked deletion deletes, and up to which created_at, of coordinates.
+type claim struct {
+	author event.PubKey
+	until  int64
+}
+
+func claimOf(w *Waiting) *claim {
+	switch {
+	case w.Kind != event.KindDeletion:
+		return nil
+	case w.Event != nil:
+		return &claim{w.Event.PubKey, int64(w.Event.CreatedAt)}
+	case w.Index != nil:
+		return &claim{w.Index.Author, w.Index.CreatedAt}
+	}
+	return nil
 }
 
 // pool is the index of the pending table: bounded by count and bytes, and by age but for what waits for room, oldest first out. It
@@ -79,6 +99,7 @@ func (p *pool) put(w Waiting) *row {
 		r.since = w.Since
 	}
 	r.cause, r.due, r.tries, r.size, r.woken = w.Cause, w.Due, w.Tries, w.Size, false
+	r.deletes = claimOf(&w)
 	r.needs = event.References{}
 	if w.Cause.forRoom() {
 		p.enroom(r, w)

@@ -59,8 +59,12 @@ func (p *Publisher) load(ctx context.Context, c *core) error {
 	if err := p.o.Ledger.LoadWaiting(ctx, func(w Waiting) { rows = append(rows, w) }); err != nil {
 		return fmt.Errorf("load pending events: %w", err)
 	}
+	var graves []Grave
+	if err := p.o.Ledger.LoadGraves(ctx, func(g Grave) { graves = append(graves, g) }); err != nil {
+		return fmt.Errorf("load graves: %w", err)
+	}
 	var err error
-	c.load(func(yield func(event.ID, Disposition)) { err = p.o.Ledger.LoadKnown(ctx, yield) }, rows)
+	c.load(func(yield func(event.ID, Disposition)) { err = p.o.Ledger.LoadKnown(ctx, yield) }, rows, graves)
 	if err != nil {
 		return fmt.Errorf("load known events: %w", err)
 	}

@@ -158,6 +158,16 @@ func (l *loop) carryOut(ctx context.Context) {
 				ids, err := l.p.o.Ledger.IrrelevantAddressed(ctx, a.ref.PubKey, a.ref.D)
 				l.answer(func(c *core, now time.Time) { c.found(now, ids, err) })
 			})
+		case readAuthors:
+			l.spawn(func() {
+				authors, err := l.p.o.Ledger.Authors(ctx, a.ids)
+				l.answer(func(c *core, now time.Time) { c.gotAuthors(now, a.works, a.ids, authors, err) })
+			})
+		case readWritten:
+			l.spawn(func() {
+				ids, err := l.p.o.Ledger.Written(ctx, a.by)
+				l.answer(func(c *core, now time.Time) { c.gotWritten(now, ids, err) })
+			})
 		}
 	}
 	l.fillJobs()

@@ -125,8 +125,21 @@ func (w *world) accept(e *event.Event) (bool, string) {
 		return true, "duplicate: have this event"
 	}
 	_, asked := w.asked[e.ID]
-	if !asked && !relates(w.index, e, func(id event.ID) bool { return w.stored[id] != nil }) {
+	has := func(id event.ID) bool { return w.stored[id] != nil }
+	if e.Kind == event.KindDeletion {
+		has = func(event.ID) bool { return true } // what it names may never have been here
+	}
+	if !asked && !relates(w.index, e, has, written(w.events)) {
 		return false, "blocked: event does not relate to a stored repository"
+	}
+	if w.deleted[e.ID] {
+		return false, "blocked: this event has been deleted"
+	}
+	if e.Kind == event.KindDeletion {
+		for _, id := range e.References().IDs {
+			delete(w.stored, id)
+			w.deleted[id] = true
+		}
 	}
 	if event.IsAddressable(e.Kind) {
 		v, ok := w.newest[e.Coordinate()]
@@ -144,7 +157,10 @@ func (w *world) accept(e *event.Event) (bool, string) {
 
 // show is selfsub.
 func (w *world) show(e *event.Event) {
-	o := Observed{Stored: []event.ID{e.ID}}
+	o := Observed{Stored: listOf(e)}
+	if e.Kind == event.KindDeletion {
+		o = Observed{Deletions: listOf(e)}
+	}
 	if a, err := nip34.ParseAnnouncement(e); err == nil {
 		o.Announcements = []*nip34.Announcement{a}
 	}

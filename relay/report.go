@@ -110,6 +110,10 @@ type AcceptedEvent struct {
 	Lacks     []event.ID // ids in e, E and q that nobody knows here; of roots, statuses and comments only; at most 10
 }
 
+// Deleted says what an author has deleted, as the own relay has his deletion: of IDs those that he wrote and the ledger has. It
+// belongs to no connection; ConnID is 0.
+type Deleted struct{ Deletion }
+
 // Conn is the generation that the report belongs to.
 func (r Up) Conn() ConnID          { return r.ID }
 func (r Down) Conn() ConnID        { return r.ID }
@@ -120,3 +124,4 @@ func (r Limited) Conn() ConnID     { return r.ID }
 func (r Evidence) Conn() ConnID    { return r.ID }
 func (r Foreign) Conn() ConnID     { return r.ID }
 func (Accepted) Conn() ConnID      { return 0 }
+func (Deleted) Conn() ConnID       { return 0 }

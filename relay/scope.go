@@ -35,12 +35,14 @@ func (s *scope) obsolete(e *event.Event) bool {
 	return ok && v.id != e.ID && !e.Supersedes(v.createdAt, v.id)
 }
 
-// renew notes an accepted version.
-func (s *scope) renew(ref event.Ref, v version) {
+// renew notes an accepted version, and gives the one that it takes the place of: v itself if none, false when no version was known.
+func (s *scope) renew(ref event.Ref, v version) (version, bool) {
 	old, ok := s.newest[ref]
 	if !ok || v.createdAt > old.createdAt || (v.createdAt == old.createdAt && string(v.id[:]) < string(old.id[:])) {
 		s.newest[ref] = v
+		return old, ok
 	}
+	return v, ok
 }
 
 // accept takes announcements that the own relay has, and forgets those it has no longer. It gives the coordinates that
@@ -55,11 +57,6 @@ func (s *scope) accept(have []*nip34.Announcement, gone []event.Ref) []event.Ref
 		}
 	}
 	joined := s.index.Apply(slim, gone).Joined
-	for _, a := range have {
-		if s.index.Covers(a.Ref) {
-			s.renew(a.Ref, version{a.CreatedAt, a.ID})
-		}
-	}
 	s.foreign = append(s.foreign, slices.DeleteFunc(fresh, s.index.Covers)...)
 	for len(s.foreign) > s.maxForeign {
 		if ref := s.foreign[0]; !s.index.Covers(ref) {

@@ -32,9 +32,12 @@ func (c *core) holds(e *event.Event) {
 	}
 	before, open := c.known[e.ID], c.works[e.ID] != nil
 	c.seen(e.ID)
-	if e.Kind == event.KindState {
-		c.scope.renew(e.Coordinate(), version{int64(e.CreatedAt), e.ID})
+	switch e.Kind {
+	case event.KindState:
+		c.replaced(e.Coordinate(), version{int64(e.CreatedAt), e.ID})
 		c.lift(c.needs.refs[e.Coordinate()])
+	case event.KindDeletion:
+		c.bury(deletionOf(e))
 	}
 	// Announcements and roots are known from the picture, without a row.
 	pictured := e.Kind == event.KindAnnouncement || event.IsRoot(e.Kind)

@@ -24,7 +24,7 @@ func TestWhatASurveyShowsIsRecordedAndNotSent(t *testing.T) {
 	a := repo("a", 1, "x", benchStart)
 	b.observe(announced(a))
 	i := issue("i", 2, 1, "x")
-	b.observe(Observed{Stored: []event.ID{i.ID}}) // by the picture
+	b.observe(Observed{Stored: listOf(i)}) // by the picture
 	c, s := comment("c", 3, i), state("s", 1, "x", benchStart)
 	b.survey(true, a, i, c, s)
 	b.is(Stored, a, i, c, s)
@@ -83,7 +83,7 @@ func TestSurveyTakesNothingOutOfScopeAndNothingUntouchable(t *testing.T) {
 	b.observe(announced(repo("a", 1, "x", benchStart)))
 	s := state("s", 3, "x", benchStart)
 	b.survey(true, s, ev("protected", 1, 1, benchStart, toRepo(1, "x"), nostr.Tag{"-"}))
-	require.Empty(t, b.ledger.entries)
+	require.Len(t, b.ledger.entries, 1, "the announcement")
 	require.Empty(t, b.c.known[s.ID])
 }
 

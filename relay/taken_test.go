@@ -25,11 +25,11 @@ func TestWhatEndsAsAcceptedIsTold(t *testing.T) {
 		{"held", func(b *bench, i *event.Event) { b.answer(i, true, "purgatory: later") }, true},
 		{"shown by the own relay", func(b *bench, i *event.Event) {
 			b.down()
-			b.observe(Observed{Stored: idsOf(i)})
+			b.observe(Observed{Stored: listOf(i)})
 		}, true},
 		{"shown while it is parked", func(b *bench, i *event.Event) {
 			b.no(i, "blocked: event does not relate to a stored repository")
-			b.observe(Observed{Stored: idsOf(i)})
+			b.observe(Observed{Stored: listOf(i)})
 		}, true},
 		{"superseded", func(b *bench, i *event.Event) { b.no(i, "replaced: newer") }, false},
 		{"rejected", func(b *bench, i *event.Event) { b.no(i, "blocked: no") }, false},
@@ -128,7 +128,7 @@ func TestAncestorsThatAreLackingAreTold(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBench(t)
 			b.observe(announced(repo("a", 1, "x", benchStart)))
-			e := ev("e", tt.kind, 2, benchStart, toRepo(1, "x"), nostr.Tag{tt.tag, missing.ID.String()}, nostr.Tag{"p", strings.Repeat("0", 64)})
+			e := ev("e", tt.kind, 1, benchStart, toRepo(1, "x"), nostr.Tag{tt.tag, missing.ID.String()}, nostr.Tag{"p", strings.Repeat("0", 64)})
 			b.historic(e)
 			b.ok(e)
 			b.wait(time.Second)

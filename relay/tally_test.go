@@ -19,15 +19,15 @@ func TestMarksSettleInOrderPerBatch(t *testing.T) {
 	b.mark(1, 1, true)
 	b.mark(1, 2, true)
 	b.ok(k)
-	require.Equal(t, []Report{Settled{ID: 1, Batch: 2, At: b.now, Final: true, Learned: idsOf(k), New: 1, Seq: 1}}, b.heard(),
+	require.Equal(t, []Report{Settled{ID: 1, Batch: 2, At: b.now, Final: true, Learned: idsOf(k), New: 1, Seq: 2}}, b.heard(),
 		"another batch is not held up")
 	b.ok(j)
 	require.Empty(t, b.heard(), "the page before it is still open")
 	b.wait(time.Second)
 	b.ok(i)
 	require.Equal(t, []Report{
-		Settled{ID: 1, Batch: 1, At: b.now, Filters: page, Learned: idsOf(i), New: 1, Seq: 3},
-		Settled{ID: 1, Batch: 1, At: b.now, Final: true, Learned: idsOf(j), New: 1, Seq: 2},
+		Settled{ID: 1, Batch: 1, At: b.now, Filters: page, Learned: idsOf(i), New: 1, Seq: 4},
+		Settled{ID: 1, Batch: 1, At: b.now, Final: true, Learned: idsOf(j), New: 1, Seq: 3},
 	}, b.heard())
 	require.Empty(t, b.c.tallies)
 }
@@ -57,9 +57,9 @@ func TestSettledCountsAfterItsConnectionIsGone(t *testing.T) {
 	b.c.gone(b.now, 1)
 	b.ok(i, j, k, l)
 	require.Equal(t, []Report{
-		Settled{ID: 1, Batch: 1, At: b.now, Learned: idsOf(i), New: 1, Seq: 1},
-		Settled{ID: 1, Batch: 2, At: b.now, Final: true, Learned: idsOf(k), New: 1, Seq: 3},
-		LiveSettled{ID: 1, At: b.now, Seq: 4},
+		Settled{ID: 1, Batch: 1, At: b.now, Learned: idsOf(i), New: 1, Seq: 2},
+		Settled{ID: 1, Batch: 2, At: b.now, Final: true, Learned: idsOf(k), New: 1, Seq: 4},
+		LiveSettled{ID: 1, At: b.now, Seq: 5},
 	}, b.heard())
 	require.Empty(t, b.c.tallies)
 	b.nothingOpen()

@@ -45,6 +45,10 @@ type work struct {
 	// nothing for announcements and states.
 	vouched bool
 	wide    bool // only wide filters brought it: dropped when it is foreign
+
+	authors map[event.ID]event.PubKey // of a deletion: who wrote what it names, as the ledger says; zero: it has no row
+	written []event.ID                // of a request to vanish: its author's rows
+	sought  bool                      // written is there
 }
 
 // blame is what speaks for an event being one that the own relay cannot stand.
@@ -71,6 +75,7 @@ type stage uint8
 const (
 	verifying stage = iota
 	shelved         // verified before the first picture of the own relay was complete
+	asking          // the ledger, whose events it deletes
 	waiting         // for the outcome of another event
 	ready
 	delayed // until due

@@ -13,7 +13,6 @@ type Facts struct {
 	At            time.Time
 	Announcements []*nip34.Announcement
 	Roots         []Root
-	Deletions     []*event.Event
 	// Picture numbers the reading of the whole that these facts belong to, from 1; live facts carry the number of
 	// the last one begun.
 	Picture uint64

@@ -2,6 +2,7 @@ package selfsub
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,7 @@ type Subscriber struct {
 	question question
 	doubted  bool // the last question was given up
 	facts    Facts
+	seen     relay.Observed // with facts, for the publisher alone
 	window   <-chan time.Time
 	redial   <-chan time.Time
 }
@@ -204,7 +206,8 @@ func (s *Subscriber) report(r relay.Report) {
 
 func liveFilters() []nostr.Filter {
 	var out []nostr.Filter
-	for _, f := range append(pictureFilters(announcements), pictureFilters(roots)...) {
+	// Requests to vanish are not in the picture: a plain relay has the whole world's, and each costs a look at the whole ledger.
+	for _, f := range slices.Concat(pictureFilters(announcements), pictureFilters(roots), []nostr.Filter{{Kinds: []int{event.KindVanish}}}) {
 		out = append(out, filters.AsLive(f))
 	}
 	return out
@@ -297,9 +300,10 @@ func (s *Subscriber) fact(ev *event.Event) {
 			return
 		}
 		s.facts.Announcements = append(s.facts.Announcements, a)
-	case ev.Kind == event.KindDeletion:
-		s.facts.Deletions = append(s.facts.Deletions, ev)
+	case ev.Kind == event.KindDeletion, ev.Kind == event.KindVanish:
+		s.seen.Deletions = append(s.seen.Deletions, ev)
 	case event.IsRoot(ev.Kind):
+		s.seen.Stored = append(s.seen.Stored, bare(ev))
 		s.facts.Roots = append(s.facts.Roots, Root{ID: ev.ID, CreatedAt: int64(ev.CreatedAt), Refs: ev.References()})
 	default:
 		return
@@ -312,16 +316,17 @@ func (s *Subscriber) fact(ev *event.Event) {
 // flush hands the batch on: to the publisher first, so that what the engine asks for is in scope when it comes.
 func (s *Subscriber) flush() {
 	s.window = nil
-	f := s.facts
-	s.facts = Facts{}
+	f, seen := s.facts, s.seen
+	s.facts, s.seen = Facts{}, relay.Observed{}
 	f.At, f.Up, f.Picture = time.Now(), s.up, s.picture.number
-	seen := relay.Observed{Announcements: f.Announcements, Loaded: f.Loaded}
-	for _, a := range f.Announcements {
-		seen.Stored = append(seen.Stored, a.Event.ID)
-	}
-	for _, r := range f.Roots {
-		seen.Stored = append(seen.Stored, r.ID)
-	}
+	seen.Announcements, seen.Loaded = f.Announcements, f.Loaded
 	s.opt.Observe(seen)
 	s.opt.Facts <- f
+}
+
+// bare is an event without what nobody looks at: a picture shows many at once.
+func bare(ev *event.Event) *event.Event {
+	wire, out := *ev.Event, *ev
+	wire.Content, out.Event = "", &wire
+	return &out
 }

@@ -113,10 +113,7 @@ func (e *Engine) recallOf(p *pass, w *want, now time.Time) *recall {
 	e.lastRecall++
 	x := &recall{key: key, number: e.lastRecall, began: now, waiting: map[*pass]*remote{}}
 	e.recalls[key] = x
-	q := RecallQuery{Coords: r.currentCoords(), Max: repliesMost}
-	for _, v := range r.roots {
-		q.Roots = append(q.Roots, e.names.roots.names[v])
-	}
+	q := RecallQuery{Coords: r.currentCoords(), Roots: e.rootIDs(r), Max: repliesMost}
 	if key.since > 0 {
 		q.Since = time.Unix(key.since, 0)
 	}

@@ -128,7 +128,7 @@ func (e *Engine) filters(g *group, m *remote) ([]nostr.Filter, int64) {
 		var ids []event.ID
 		for _, it := range g.items {
 			for _, v := range it.want.repo.roots[it.span.From:it.span.To] {
-				if id := e.names.roots.names[v]; !m.refuses(id) {
+				if id := e.names.roots.names[v]; !m.refuses(id) && !e.gone(v) {
 					ids = append(ids, id)
 				}
 			}

@@ -37,6 +37,7 @@ type Engine struct {
 	saved     map[event.Ref]savedRepo
 	seen      map[event.Ref]uint64 // announcement -> last picture that held it
 	announced map[event.ID]bool    // announcements that selfsub has shown
+	withdrawn withdrawn
 	relays    map[relayurl.URL]*remote
 	operator  []*remote
 	refused   map[relayurl.URL]bool // discovered beyond MaxRelays
@@ -89,7 +90,7 @@ func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.T
 		index: nip34.NewIndex(cfg.Rules), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
 		names:  names{newNumbers[event.Ref](), newNumbers[string](), newNumbers[event.ID]()},
 		shared: map[filters.Value][]*repo{}, orphans: map[event.ID][]orphan{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
-		relays: map[relayurl.URL]*remote{}, refused: map[relayurl.URL]bool{},
+		withdrawn: newWithdrawn(), relays: map[relayurl.URL]*remote{}, refused: map[relayurl.URL]bool{},
 		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{}, lacking: map[event.ID][]*repo{},
 		recalls: map[recallKey]*recall{}, recalling: map[uint64]*recall{},
 		hosts: map[string]*host{}, conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),
@@ -153,7 +154,9 @@ func (e *Engine) load(state *State, now time.Time) error {
 		}
 		active := max(row.Active, row.CreatedAt)
 		active += activeStep - 1 - active%activeStep // later in the same step was not stored
-		e.home(r, row.ID, min(active, now.Unix()))
+		if v := e.home(r, row.ID, min(active, now.Unix())); row.Gone {
+			e.roots[v].active = goneRoot
+		}
 	}
 	for _, row := range state.Lacks {
 		if r := e.repos[row.Repo]; r != nil {

@@ -34,6 +34,7 @@ const announcedKept = 200_000
 // Facts takes in what the own relay said.
 func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 	e.ownUp, e.rests = f.Up, max(e.rests, f.Rests)
+	f.Announcements = slices.DeleteFunc(slices.Clone(f.Announcements), e.withdrawn.covers)
 	for _, a := range f.Announcements {
 		e.seen[a.Ref] = f.Picture
 		if len(e.announced) >= announcedKept {
@@ -49,9 +50,6 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		e.addRoot(root.ID, root.CreatedAt, root.Refs, now)
 		e.cameBack(root.ID)
 	}
-	for _, d := range f.Deletions {
-		e.deletion(d)
-	}
 	if f.Loaded {
 		e.pictured(f.Picture, f.Steady)
 	}
@@ -59,18 +57,6 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		e.surveyAnswered(f.Lost, now)
 	}
 	e.flush(now)
-}
-
-// deletion ends the want of a repo whose announcement its author deleted; versions younger than the deletion
-// stay (NIP-09).
-func (e *Engine) deletion(d *event.Event) {
-	for _, ref := range d.References().Refs {
-		a, ok := e.index.Newest(ref)
-		if !ok || ref.PubKey != d.PubKey || a.Event.CreatedAt > d.CreatedAt {
-			continue
-		}
-		e.unwant(ref)
-	}
 }
 
 func (e *Engine) unwant(ref event.Ref) {
@@ -126,6 +112,10 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 	case relay.Accepted:
 		e.rests = max(e.rests, rep.Seq)
 		e.accepted(rep, now)
+		e.flush(now)
+		return
+	case relay.Deleted:
+		e.deleted(rep.Deletion)
 		e.flush(now)
 		return
 	}

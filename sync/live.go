@@ -102,6 +102,9 @@ func (e *Engine) liveRoots(r *remote) iter.Seq[filters.Value] {
 				continue
 			}
 			for _, v := range w.repo.roots {
+				if e.gone(v) {
+					continue
+				}
 				if len(e.shared[v]) > 1 { // of several repos: once
 					if seen[v] {
 						continue

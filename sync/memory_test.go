@@ -56,7 +56,7 @@ func (m *memory) apply(rows []Row) {
 		case SaveRoot:
 			k := rootKey{row.Repo, row.N}
 			if old, ok := m.roots[k]; ok {
-				old.Active = row.Active
+				old.Active, old.Gone = row.Active, row.Gone
 				row = old
 			}
 			m.roots[k] = row

@@ -278,6 +278,9 @@ func (e *Engine) asksRoot(p *pass, w *want) func(uint32) bool {
 	}
 	return func(n uint32) bool {
 		v := w.repo.roots[n]
+		if e.gone(v) {
+			return false
+		}
 		if p.moved[v] {
 			if p.seen == nil {
 				p.seen = map[filters.Value]bool{}

@@ -14,10 +14,10 @@ type rootEvent struct {
 	active int64 // created_at of the newest event that is known to tag it, at least its own; unix seconds
 }
 
-// homes are the repos of a root event, empty when it is not known.
+// homes are the repos of a root event, empty when it is not known or deleted.
 func (e *Engine) homes(id event.ID) []*repo {
 	v, ok := e.names.roots.of[id]
-	if !ok {
+	if !ok || e.gone(v) {
 		return nil
 	}
 	return e.homesOf(v)
@@ -92,6 +92,9 @@ func (e *Engine) addRoot(id event.ID, createdAt int64, refs event.References, no
 	}
 }
 
+// numberOf gives the number of a root of the repo.
+func (r *repo) numberOf(v filters.Value) uint32 { return uint32(slices.Index(r.roots, v)) }
+
 // orphan is a root that names only roots, none of which is known yet.
 type orphan struct {
 	id        event.ID
@@ -122,7 +125,7 @@ func (e *Engine) dropOrphans(parent event.ID) {
 }
 
 func (e *Engine) number(r *repo, id event.ID, createdAt int64, now time.Time) {
-	if slices.Contains(e.homes(id), r) {
+	if v, known := e.names.roots.of[id]; e.withdrawn.ids[id] || known && (e.gone(v) || slices.Contains(e.homesOf(v), r)) {
 		return
 	}
 	if len(r.roots) >= e.cfg.RootsPerRepo {
@@ -147,7 +150,7 @@ func (e *Engine) number(r *repo, id event.ID, createdAt int64, now time.Time) {
 // live filters: where it is not live it is asked from the top.
 func (e *Engine) stir(id event.ID, createdAt int64, now time.Time) {
 	v, ok := e.names.roots.of[id]
-	if !ok {
+	if !ok || e.gone(v) {
 		return
 	}
 	x := &e.roots[v]
@@ -163,7 +166,7 @@ func (e *Engine) stir(id event.ID, createdAt int64, now time.Time) {
 		if !moved && !woken {
 			continue
 		}
-		n := uint32(slices.Index(r.roots, v))
+		n := r.numberOf(v)
 		if moved {
 			e.persist(SaveRoot{Repo: r.ref, N: n, ID: id, CreatedAt: before, Active: x.active})
 		}

@@ -61,6 +61,7 @@ type SaveRoot struct {
 	ID        event.ID
 	CreatedAt int64
 	Active    int64 // created_at of the newest event that is known to tag it, at least its own; moves up by an hour or more
+	Gone      bool  // its author has deleted it: it keeps its number and is not asked about
 }
 
 // SaveRelay inserts or replaces the facts of a relay.

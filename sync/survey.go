@@ -59,9 +59,7 @@ func (e *Engine) survey() {
 		}
 		e.surveying = append(e.surveying, r)
 		ask.Refs = append(ask.Refs, r.currentCoords()...)
-		for _, v := range r.roots {
-			ask.Roots = append(ask.Roots, e.names.roots.names[v])
-		}
+		ask.Roots = append(ask.Roots, e.rootIDs(r)...)
 	}
 	if len(e.unsurveyed) == 0 {
 		e.unsurveyed = nil

@@ -76,9 +76,11 @@ func (x *Index) put(n *node, a *Announcement, ch *change) {
 	n.ann, n.named = a, a != nil && x.rules.Names(a)
 	if old == nil {
 		x.count++
+		x.owners[n.key] = append(x.owners[n.key], n)
 	}
 	if a == nil {
 		x.count--
+		x.disown(n)
 	}
 	if n.root != nil || n.named {
 		ch.workOut(n, old)
@@ -88,6 +90,14 @@ func (x *Index) put(n *node, a *Announcement, ch *change) {
 	}
 	for r := range n.roots {
 		ch.workOut(r, r.ann)
+	}
+}
+
+// disown takes a node off the list of its author.
+func (x *Index) disown(n *node) {
+	rest := slices.DeleteFunc(x.owners[n.key], func(o *node) bool { return o == n })
+	if x.owners[n.key] = rest; len(rest) == 0 {
+		delete(x.owners, n.key)
 	}
 }
 

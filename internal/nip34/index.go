@@ -29,13 +29,14 @@ type Repo struct {
 type Index struct {
 	rules  Rules
 	groups map[string]*group
+	owners map[event.PubKey][]*node // those with an announcement, by author
 	count  int
 	mark   uint64
 }
 
 // NewIndex gives an empty index.
 func NewIndex(rules Rules) *Index {
-	return &Index{rules: rules, groups: make(map[string]*group)}
+	return &Index{rules: rules, groups: make(map[string]*group), owners: make(map[event.PubKey][]*node)}
 }
 
 // Add takes an announcement, unless a newer one of its coordinate is known, and gives the repos whose Repo changed.
@@ -70,6 +71,15 @@ func (x *Index) Newest(ref event.Ref) (*Announcement, bool) {
 		return n.ann, true
 	}
 	return nil, false
+}
+
+// By lists the announcements that are known of an author, in no order.
+func (x *Index) By(author event.PubKey) []*Announcement {
+	var out []*Announcement
+	for _, n := range x.owners[author] {
+		out = append(out, n.ann)
+	}
+	return out
 }
 
 // Repo gives the repo that is in scope by itself under ref. Its slices are the caller's.

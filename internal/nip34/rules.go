@@ -94,6 +94,26 @@ func (r *Rules) Names(a *Announcement) bool {
 	return false
 }
 
+// allRelays is what a request to vanish says that is meant for every relay (NIP-62).
+const allRelays = "ALL_RELAYS"
+
+// Vanishes reports whether a request to vanish (kind 62) is meant for our service: a `relay` tag says ALL_RELAYS, or names a URL at one
+// of our domains or an own URL.
+func (r *Rules) Vanishes(e *event.Event) bool {
+	for _, tag := range e.Tags {
+		if len(tag) < 2 || tag[0] != "relay" {
+			continue
+		}
+		if tag[1] == allRelays {
+			return true
+		}
+		if u, err := relayurl.Canonical(tag[1]); err == nil && r.own(u) {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *Rules) denied(repo event.Ref) bool {
 	return r.DenyAuthors[repo.PubKey] || r.DenyRepos[repo]
 }

@@ -24,6 +24,7 @@ type Explanation struct {
 	Updated     time.Time
 	Offer       relay.Offer    // of a refused event
 	Waiting     *relay.Waiting // its pending row, with the event; nil when it has none
+	Deletion    event.ID       // that names its id and is its author's; zero when none is kept
 }
 
 // Explain reads what is known of an id; false when nothing is.
@@ -47,6 +48,9 @@ func (s *Store) Explain(ctx context.Context, id event.ID) (Explanation, bool, er
 	}
 	if f.fresh {
 		x.Kind, x.CreatedAt, x.PubKey, x.FirstSeen = f.facts.kind, f.facts.createdAt, f.facts.pubkey, f.seen.UTC()
+	}
+	if err := s.deletionOf(ctx, id, &x); err != nil {
+		return x, false, fmt.Errorf("explain %s: %w", id, err)
 	}
 	x.ID, x.Waiting = id, nil
 	if f.waits {
@@ -78,4 +82,15 @@ func (s *Store) storedExplanation(ctx context.Context, id event.ID) (x Explanati
 		x.Waiting = &w
 	}
 	return x, true, err
+}
+
+// deletionOf looks for the deletion of an event whose author is known.
+func (s *Store) deletionOf(ctx context.Context, id event.ID, x *Explanation) error {
+	const query = `SELECT deletion FROM graves WHERE target = $1 AND author = $2`
+	return scan(ctx, s.backend.readers(), query, []any{id[:], x.PubKey[:]}, func(read func(...any) error) error {
+		var by []byte
+		err := read(&by)
+		x.Deletion = fit(by)
+		return err
+	})
 }

@@ -27,13 +27,18 @@ type fate struct {
 
 // apply changes the fate as one op says.
 //
-// The rules: Record sets the ledger row and leaves the pending row alone; Confirm does so with a row that is there. Park adds
+// The rules: Record sets the ledger row and leaves the pending row alone; Amend does so with a row that is there. Park adds
 // or changes the pending row and makes the ledger say pending or held. Unpark removes the pending row, and the ledger row if
 // it still says so: nobody knows that event any more. Forget removes both.
 func (f *fate) apply(o *op) {
 	switch o.verb {
 	case record:
 		f.set(o, o.entry)
+	case amend:
+		if f.exists {
+			f.set(o, o.entry)
+		}
+	case bury: // is no row of the ledger
 	case park:
 		f.park(o)
 	case unpark:
@@ -44,10 +49,6 @@ func (f *fate) apply(o *op) {
 	case forget:
 		f.waits, f.wait, f.whole = false, nil, false
 		f.drop()
-	case confirm:
-		if f.exists {
-			f.set(o, entry{disposition: relay.Stored, reason: []byte("on the own relay")})
-		}
 	}
 }
 

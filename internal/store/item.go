@@ -34,7 +34,8 @@ const (
 	park
 	unpark
 	forget
-	confirm
+	amend
+	bury // keeps or, with gone, forgets a grave; touches no row of the ledger
 )
 
 // op is one change of the ledger and the pending table, for one id.
@@ -42,7 +43,9 @@ type op struct {
 	verb  verb
 	id    event.ID
 	facts *facts         // record; park when it brings the event
-	entry entry          // record
+	entry entry          // record, amend
+	grave *relay.Grave   // bury
+	gone  bool           // bury
 	wait  *relay.Waiting // park
 	at    time.Time
 }

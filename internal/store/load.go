@@ -124,11 +124,11 @@ func (l *loader) readRepos(ctx context.Context) error {
 }
 
 func (l *loader) readRoots(ctx context.Context) error {
-	const query = `SELECT repo, n, id, created_at, active_at FROM root_events ORDER BY repo, n`
+	const query = `SELECT repo, n, id, created_at, active_at, gone FROM root_events ORDER BY repo, n`
 	return scan(ctx, l.tx, query, nil, func(read func(...any) error) error {
-		var num, n, created, active int64
+		var num, n, created, active, gone int64
 		var id []byte
-		if err := read(&num, &n, &id, &created, &active); err != nil {
+		if err := read(&num, &n, &id, &created, &active, &gone); err != nil {
 			return err
 		}
 		if active == 0 {
@@ -143,7 +143,7 @@ func (l *loader) readRoots(ctx context.Context) error {
 			r.broken = fmt.Errorf("root number %d is missing", r.roots)
 		default:
 			r.roots++
-			save := sync.SaveRoot{Repo: r.ref, N: uint32(n), ID: fit(id), CreatedAt: created, Active: active} //nolint:gosec // equal to a uint32
+			save := sync.SaveRoot{Repo: r.ref, N: uint32(n), ID: fit(id), CreatedAt: created, Active: active, Gone: gone != 0} //nolint:gosec // equal to a uint32
 			l.state.Roots = append(l.state.Roots, save)
 		}
 		return nil

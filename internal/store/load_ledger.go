@@ -58,7 +58,7 @@ func (s *Store) LoadOffers(ctx context.Context, yield func(event.ID, relay.Offer
 	return nil
 }
 
-const sqlWaiting = ` p.cause, p.tries, p.due, p.since, u.url, p.size, p.reason, p.needs, l.id, l.kind
+const sqlWaiting = ` p.cause, p.tries, p.due, p.since, u.url, p.size, p.reason, p.needs, l.id, l.kind, l.pubkey, l.created_at
 	FROM pending p JOIN ledger l ON l.num = p.ledger LEFT JOIN urls u ON u.num = p.source`
 
 // LoadWaiting calls yield for every pending row, without its event. It waits until what was queued before is written.
@@ -94,11 +94,14 @@ type waitingRow struct {
 
 func readWaiting(read func(...any) error) (waitingRow, error) {
 	var w waitingRow
+	var x relay.WaitingIndex
 	var due, since sql.NullInt64
-	var source, reason, needs, id []byte
-	if err := read(&w.Cause, &w.Tries, &due, &since, &source, &w.Size, &reason, &needs, &id, &w.Kind); err != nil {
+	var source, reason, needs, id, author []byte
+	if err := read(&w.Cause, &w.Tries, &due, &since, &source, &w.Size, &reason, &needs, &id, &w.Kind, &author, &x.CreatedAt); err != nil {
 		return w, err
 	}
+	x.Author = fit(author)
+	w.Index = &x
 	w.ID, w.Due, w.Since = fit(id), timeOf(due), timeOf(since)
 	w.Source, w.Reason = relayurl.URL(source), string(reason)
 	w.Needs, w.unreadable = unpackReferences(needs)
@@ -176,6 +179,7 @@ func (s *Store) storedWaiting(ctx context.Context, ids []event.ID) (map[event.ID
 			}
 			if w.unreadable == nil {
 				w.Event, w.unreadable = event.Parse(raw, stored)
+				w.Index = nil
 			}
 			if w.unreadable != nil {
 				s.unreadable(w)

@@ -58,7 +58,7 @@ func idsOf(group []*item) [][]byte {
 	seen := make(map[event.ID]bool, len(group))
 	ids := make([][]byte, 0, len(group))
 	for _, it := range group {
-		if it.op != nil && !seen[it.op.id] {
+		if it.op != nil && it.op.verb != bury && !seen[it.op.id] {
 			seen[it.op.id] = true
 			ids = append(ids, it.op.id[:])
 		}
@@ -75,6 +75,10 @@ func (p *plan) build(group []*item, have map[event.ID]known) {
 			p.offer(it.offer, fates)
 		}
 		if it.op == nil {
+			continue
+		}
+		if it.op.verb == bury {
+			p.bury(it.op)
 			continue
 		}
 		f := fates[it.op.id]

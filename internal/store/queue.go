@@ -12,8 +12,8 @@ import (
 // queue is the FIFO between the givers of rows and the writer. It is where goroutines meet, so it has a mutex; nothing is
 // done under it that waits.
 //
-// Three bounds: Record and Park are taken up to limit, and full is said a quarter before it, so that what was asked for still
-// finds room; Unpark, Forget and what the engine saves up to twice that, because
+// Three bounds: Record, Park and Bury are taken up to limit, and full is said a quarter before it, so that what was asked for still
+// finds room; Unpark, Forget, Amend and what the engine saves up to twice that, because
 // it is less and shrinks while it waits (see keyOf); what the engine drops or clears up to four times, because a stale
 // confirm in the database is the worst that can happen.
 type queue struct {
@@ -73,7 +73,7 @@ func (q *queue) pushOps(ops ...*op) relay.Seq {
 	for _, o := range ops {
 		it := &item{seq: q.next(), op: o, bytes: opBytes(o)}
 		level := 0
-		if o.verb == unpark || o.verb == forget {
+		if o.verb == unpark || o.verb == forget || o.verb == amend {
 			level = 1
 		}
 		if !q.room(it, level) {

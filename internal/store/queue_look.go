@@ -48,3 +48,14 @@ func (q *queue) matching(is func(*op) bool) map[event.ID][]*op {
 	}
 	return out
 }
+
+// each calls f for every unwritten change, oldest first. It must be quick.
+func (q *queue) each(f func(*op)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, it := range q.items {
+		if it.op != nil {
+			f(it.op)
+		}
+	}
+}

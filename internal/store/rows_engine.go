@@ -25,9 +25,10 @@ func (p *plan) engineRow(it *item) {
 		p.do(`DELETE FROM lacks WHERE repo = `+repoNum, d)
 		p.do(`DELETE FROM repos WHERE repo = `+repoNum, d)
 	case sync.SaveRoot:
-		p.do(`INSERT INTO root_events (repo, n, id, created_at, active_at) VALUES (`+repoNum+`, $2, $3, $4, $5)
-			ON CONFLICT (repo, n) DO UPDATE SET id = excluded.id, created_at = excluded.created_at, active_at = excluded.active_at`,
-			p.coordinate(r.Repo), int64(r.N), r.ID[:], r.CreatedAt, r.Active)
+		p.do(`INSERT INTO root_events (repo, n, id, created_at, active_at, gone) VALUES (`+repoNum+`, $2, $3, $4, $5, $6)
+			ON CONFLICT (repo, n) DO UPDATE SET id = excluded.id, created_at = excluded.created_at, active_at = excluded.active_at,
+			gone = excluded.gone`,
+			p.coordinate(r.Repo), int64(r.N), r.ID[:], r.CreatedAt, r.Active, bit(r.Gone))
 	case sync.SaveRelay:
 		p.saveRelay(r, p.refuses(r.URL, it))
 	case sync.DropRelay:

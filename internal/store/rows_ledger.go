@@ -20,6 +20,7 @@ func (s *Store) Record(e relay.Entry) relay.Seq {
 // Park puts an event into the pending table, or changes its row there; without w.Event it only changes one. The ledger
 // says pending from then on, or held with that cause. Without room for the row nothing happens, and Park is false.
 func (s *Store) Park(w relay.Waiting) (relay.Seq, bool) {
+	w.Index = nil
 	o := &op{verb: park, id: w.ID, wait: &w, at: time.Now()}
 	if w.Event != nil {
 		o.id, w.ID, w.Kind = w.Event.ID, w.Event.ID, w.Event.Kind
@@ -29,6 +30,15 @@ func (s *Store) Park(w relay.Waiting) (relay.Seq, bool) {
 		}
 	}
 	return s.queue.offer(o)
+}
+
+// Amend changes what became of ids that have a row; nothing else of it changes.
+func (s *Store) Amend(ids []event.ID, d relay.Disposition, reason string, at time.Time) relay.Seq {
+	ops := make([]*op, len(ids))
+	for i, id := range ids {
+		ops[i] = &op{verb: amend, id: id, at: moment(at), entry: entry{disposition: d, reason: clip(reason)}}
+	}
+	return s.queue.pushOps(ops...)
 }
 
 // Unpark removes a pending row. When nothing else was recorded of the event, it is not known any more.
@@ -43,11 +53,6 @@ func (s *Store) Forget(ids []event.ID) relay.Seq {
 		ops[i] = &op{verb: forget, id: id}
 	}
 	return s.queue.pushOps(ops...)
-}
-
-// Confirm makes the ledger say that the own relay has an event, if there is a row of it.
-func (s *Store) Confirm(id event.ID) relay.Seq {
-	return s.queue.pushOps(&op{verb: confirm, id: id, at: time.Now()})
 }
 
 // OfferRefused lets all events be offered again from a moment on that are rejected, or over a limit of the own relay's. Explain

@@ -69,7 +69,7 @@ func sample(t *testing.T) *sync.State {
 		},
 	}
 	for i := range uint32(5) {
-		state.Roots = append(state.Roots, sync.SaveRoot{Repo: one.Coordinate(), N: i, ID: note(t, int(i)).ID, CreatedAt: int64(i) << 33, Active: int64(i)<<33 + 3600})
+		state.Roots = append(state.Roots, sync.SaveRoot{Repo: one.Coordinate(), N: i, ID: note(t, int(i)).ID, CreatedAt: int64(i) << 33, Active: int64(i)<<33 + 3600, Gone: i == 3})
 	}
 	state.Roots = append(state.Roots, sync.SaveRoot{Repo: three.Coordinate(), N: 0, ID: note(t, 2).ID, CreatedAt: -1, Active: -1})
 	return state

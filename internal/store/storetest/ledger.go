@@ -111,6 +111,7 @@ func parked(e *event.Event, cause relay.Cause) relay.Waiting {
 }
 
 func indexOnly(w relay.Waiting) relay.Waiting {
+	w.Index = &relay.WaitingIndex{Author: w.Event.PubKey, CreatedAt: int64(w.Event.CreatedAt)}
 	w.Event = nil
 	return w
 }
@@ -141,7 +142,7 @@ func testPending(t *testing.T, db Database) {
 	s.Park(later)
 	flush(t, s)
 	wb = later
-	wb.Event = b
+	wb.Event, wb.Index = b, nil
 	require.Equal(t, []relay.Waiting{wb}, withEvents(t, s, b.ID), "without an event, a Park changes the row that is there")
 
 	s.Park(indexOnly(parked(note(t, 3), relay.CausePace)))
@@ -210,7 +211,7 @@ func testUnwritten(t *testing.T, db Database) {
 
 	check := func(when string) {
 		t.Helper()
-		changed.Event = old
+		changed.Event, changed.Index = old, nil
 		want := []relay.Waiting{changed, parked(kept, relay.CauseParent), parked(fresh, relay.CausePace)}
 		require.Equal(t, want, withEvents(t, s, old.ID, gone.ID, kept.ID, fresh.ID), when)
 		got, err := s.IrrelevantAddressed(deadline(t), key(5), "foreign")
@@ -303,11 +304,11 @@ func testHeld(t *testing.T, db Database) {
 	require.Equal(t, relay.Held, x.Disposition)
 	require.Equal(t, &wa, x.Waiting)
 
-	s.Confirm(a.ID)
+	s.Amend([]event.ID{a.ID}, relay.Stored, "on the own relay", t0)
 	s.Unpark(a.ID)
 	s.Unpark(b.ID)
-	s.Confirm(b.ID)
-	s.Confirm(key2id(9))
+	s.Amend([]event.ID{b.ID}, relay.Stored, "on the own relay", t0)
+	s.Amend([]event.ID{key2id(9)}, relay.Stored, "on the own relay", t0)
 	x, found := explain(t, s, a.ID)
 	require.True(t, found)
 	require.Equal(t, relay.Stored, x.Disposition)

@@ -70,7 +70,7 @@ func testUpgrade(t *testing.T, db Database) {
 
 	// What is new can be written to rows from before.
 	want.Repos[0].Surveyed = true
-	want.Roots[0].Active = 5678
+	want.Roots[0].Active, want.Roots[0].Gone = 5678, true
 	want.Relays[0].PolledHot, want.Relays[0].PolledWarm = t0, t0.Add(-1e9)
 	want.Relays[0].Learned.NoLive = t0
 	want.Coverage[0].Around = true

@@ -1,0 +1,14 @@
+-- +goose Up
+
+-- What authors have deleted (NIP-09, NIP-62), for what is still to come. target is an event id, the SHA-256 of a coordinate's text, or 32
+-- zero bytes: everything of the author. Coordinates and everything are covered up to this created_at, in seconds.
+CREATE TABLE graves (
+    target       BLOB NOT NULL,
+    author       BLOB NOT NULL,
+    covers_until INTEGER NOT NULL,
+    deletion     BLOB NOT NULL, -- id of the deletion
+    PRIMARY KEY (target, author)
+) WITHOUT ROWID;
+
+-- 1: its author has deleted it; it keeps its number and is not asked about.
+ALTER TABLE root_events ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
