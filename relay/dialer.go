@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ type DialerOptions struct {
 	PerAddress     int            // sockets open to one address (IPv6: /64) that strangers named, 4
 	MessageBytes   int64          // of one incoming message that is kept, 1 MiB
 	TLS            *tls.Config    // nil: the system's
+	Proxy          *Proxy         // nil: every dial goes out directly
 	Socket         SocketOptions
 
 	// DialContext takes the place of the TCP dial, and of the guard and the count of PerAddress that sit in it.
@@ -80,7 +82,9 @@ type Dialer struct {
 	opts      DialerOptions
 	sockets   [2]*http.Client // by Trust
 	fetchers  [2]*http.Client // of documents, by Trust
-	crowd     *crowd          // in sockets[Stranger]
+	proxied   *http.Client    // of both, through the proxy
+	guard     guard
+	crowd     *crowd // in sockets[Stranger]
 	documents documents
 }
 
@@ -92,22 +96,29 @@ func NewDialer(o DialerOptions) *Dialer {
 	g := guard{allow: o.AllowPrivate}
 	d := &Dialer{
 		opts:      o,
+		guard:     g,
 		crowd:     &crowd{guard: g, exempt: o.AllowPrivate, most: o.PerAddress, wait: tcp},
 		documents: documents{age: o.DocumentAge},
 	}
-	d.sockets[Stranger] = d.client(d.crowd.DialContext)
-	d.sockets[Operator] = d.client((&net.Dialer{Timeout: tcp}).DialContext)
-	d.fetchers[Stranger] = d.client((&net.Dialer{ControlContext: g.control, Timeout: tcp}).DialContext)
+	d.sockets[Stranger] = d.newClient(d.crowd.DialContext, nil)
+	d.sockets[Operator] = d.newClient((&net.Dialer{Timeout: tcp}).DialContext, nil)
+	d.fetchers[Stranger] = d.newClient((&net.Dialer{ControlContext: g.control, Timeout: tcp}).DialContext, nil)
 	d.fetchers[Operator] = d.sockets[Operator]
+	if o.Proxy != nil {
+		d.proxied = d.newClient((&net.Dialer{Timeout: tcp}).DialContext, http.ProxyURL(o.Proxy.URL))
+	}
 	return d
 }
 
-func (d *Dialer) client(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Client {
+func (d *Dialer) newClient(
+	dial func(ctx context.Context, network, addr string) (net.Conn, error), proxy func(*http.Request) (*url.URL, error),
+) *http.Client {
 	if d.opts.DialContext != nil {
 		dial = d.opts.DialContext
 	}
 	return &http.Client{
 		Transport: &http.Transport{
+			Proxy:                  proxy,
 			DialContext:            dial,
 			TLSClientConfig:        d.opts.TLS,
 			DisableKeepAlives:      true, // nothing stays open between a document and a socket
@@ -121,23 +132,27 @@ func (d *Dialer) client(dial func(ctx context.Context, network, addr string) (ne
 }
 
 // Dial opens a websocket to a relay. It waits at most ConnectTimeout; the failure is typed.
-func (d *Dialer) Dial(ctx context.Context, url relayurl.URL, trust Trust) (*Socket, *health.Failure) {
-	target, err := d.opts.Rewrite(url)
+func (d *Dialer) Dial(ctx context.Context, u relayurl.URL, trust Trust) (*Socket, *health.Failure) {
+	target, err := d.opts.Rewrite(u)
 	if err != nil {
-		return nil, &health.Failure{Cause: health.CausePolicy, Err: fmt.Errorf("dial %s: %w", url, err)}
+		return nil, &health.Failure{Cause: health.CausePolicy, Err: fmt.Errorf("dial %s: %w", u, err)}
+	}
+	client, err := d.client(u, trust, false)
+	if err != nil {
+		return nil, dialFailure(ctx, u, nil, err)
 	}
 	dctx, cancel := context.WithTimeout(ctx, d.opts.ConnectTimeout)
 	defer cancel()
 	heard := new(clock)
 	conn, resp, err := websocket.Dial(dctx, target, &websocket.DialOptions{
-		HTTPClient:      d.sockets[trust],
+		HTTPClient:      client,
 		HTTPHeader:      http.Header{"User-Agent": {d.opts.UserAgent}},
 		CompressionMode: websocket.CompressionDisabled,
 		OnPingReceived:  func(context.Context, []byte) bool { heard.tick(); return true },
 		OnPongReceived:  func(context.Context, []byte) { heard.tick() },
 	})
 	if err != nil {
-		return nil, dialFailure(ctx, url, resp, err)
+		return nil, dialFailure(ctx, u, resp, err)
 	}
 	return newSocket(conn, heard, d.opts.MessageBytes, d.opts.Socket), nil
 }

@@ -76,6 +76,8 @@ func cause(err error) health.Cause {
 		return health.CauseDNS
 	case isTLS(err):
 		return health.CauseTLS
+	case errors.As(err, &op) && op.Op == "socks connect": // the proxy, of what is behind it
+		return health.CauseRefused
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return health.CauseRefused
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

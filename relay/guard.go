@@ -22,7 +22,12 @@ type GuardError struct {
 	Why  string
 }
 
-func (e *GuardError) Error() string { return fmt.Sprintf("address %s refused: %s", e.Addr, e.Why) }
+func (e *GuardError) Error() string {
+	if !e.Addr.IsValid() {
+		return "refused: " + e.Why
+	}
+	return fmt.Sprintf("address %s refused: %s", e.Addr, e.Why)
+}
 
 // guard checks the addresses that strangers make us dial, after DNS and at the socket, so that a name that
 // resolves differently the second time gains nothing.

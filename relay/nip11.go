@@ -99,7 +99,11 @@ func (d *Dialer) fetch(ctx context.Context, url relayurl.URL, trust Trust) ([]by
 	}
 	req.Header.Set("Accept", "application/nostr+json")
 	req.Header.Set("User-Agent", d.opts.UserAgent)
-	resp, err := d.fetchers[trust].Do(req)
+	client, err := d.client(url, trust, true)
+	if err != nil {
+		return nil, fail(cause(err), err)
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, fail(cause(err), err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -93,6 +94,16 @@ func (s settings) dialer(rewrite func(relayurl.URL) (string, error)) relay.Diale
 		UserAgent:    relay.UserAgent(readBuildInfo().Version, s.cfg.HTTP.Contact),
 		AllowPrivate: s.cfg.Network.AllowPrivate, ConnectTimeout: l.ConnectTimeout,
 		MessageBytes: max(int64(l.MessageBytes), int64(l.NegMessageBytes)),
+	}
+	if p := s.cfg.Network.Proxy.Reveal(); p != "" {
+		u, err := url.Parse(p)
+		if err != nil {
+			panic(err) // Load has read it
+		}
+		o.Proxy = &relay.Proxy{
+			URL: u, OnionOnly: s.cfg.Network.ProxyFor == "onion",
+			Direct: func(u relayurl.URL) bool { return s.isOwn(u) && !strings.HasSuffix(u.Hostname(), ".onion") },
+		}
 	}
 	if rewrite != nil {
 		o.Rewrite = func(u relayurl.URL) (string, error) {

@@ -67,7 +67,7 @@ type Sync struct {
 // Scope is whose repositories and which relays.
 type Scope struct {
 	Archive     []nip34.ArchiveRule `key:"archive" flag:"archive" doc:"repositories to keep although they do not name this service: npub, npub/identifier or domain:HOST"`
-	DenyAuthors []event.PubKey      `key:"deny_authors" doc:"npubs whose repositories are refused"`
+	DenyAuthors []event.PubKey      `key:"deny_authors" doc:"npubs whose repositories and events are refused"`
 	DenyRepos   []event.Ref         `key:"deny_repos" doc:"refused repositories, as npub/identifier"`
 	DenyRelays  []relayurl.URL      `key:"deny_relays" doc:"relays that are never dialled"`
 	AllowRelays []relayurl.URL      `key:"allow_relays" doc:"when given, the only discovered relays that are dialled"`
@@ -103,7 +103,8 @@ type Limits struct {
 // Network is which addresses, and by which way.
 type Network struct {
 	AllowPrivate []netip.Prefix `key:"allow_private" doc:"private addresses or networks (CIDR) that discovered relays may have"`
-	Proxy        Secret         `key:"proxy" form:"proxy" doc:"http, https, socks5 or socks5h URL of a proxy for every dial"`
+	Proxy        Secret         `key:"proxy" form:"proxy" doc:"SOCKS5 proxy to remote relays; the own relay is reached directly"`
+	ProxyFor     string         `key:"proxy_for" default:"all" oneof:"all,onion" doc:"onion takes only relays under .onion through the proxy"`
 }
 
 // HTTP is the status page, the metrics and the API.

@@ -49,7 +49,7 @@ var forms = map[string]form{
 	"path":     of("a path that is not empty", parsePath, func(s string) string { return s }),
 	"contact":  of("up to 200 printable ASCII characters", parseContact, func(s string) string { return s }),
 	"database": of("sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME", parseDatabase, Secret.String),
-	"proxy":    of("empty, or a URL with http, https, socks5 or socks5h", parseProxy, Secret.String),
+	"proxy":    of("empty, or socks5://[USER:PASSWORD@]HOST:PORT", parseProxy, Secret.String),
 }
 
 func of[T any](allowed string, parse func(string) (T, error), show func(T) string) form {

@@ -108,7 +108,7 @@ func parseProxy(s string) (Secret, error) {
 	if err != nil || u.Hostname() == "" {
 		return "", errors.New("not a URL with a host") // the cause would show the password
 	}
-	if !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+	if !slices.Contains([]string{"socks5", "socks5h"}, u.Scheme) {
 		return "", errors.New("unknown scheme")
 	}
 	return Secret(s), nil
