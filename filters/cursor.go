@@ -107,10 +107,13 @@ func (c *cursor) add(cr credit, unseen bool) {
 	if cr.at == c.until {
 		c.returned = true
 	}
-	if cr.own {
-		c.disorder = c.disorder || cr.at > c.last
-		c.last = cr.at
-	}
+}
+
+// order takes the next event that only this filter can have brought, and reports whether it is older than the one before.
+func (c *cursor) order(at int64) (older bool) {
+	before := c.last
+	c.last, c.disorder = at, c.disorder || at > before
+	return at < before && before != math.MaxInt64
 }
 
 func (c *cursor) knows(id event.ID, at int64) bool {

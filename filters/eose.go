@@ -27,14 +27,14 @@ func (p *Pager) EOSE(hint Hint) {
 }
 
 // Cut says that the page was ended before its EOSE: by us, because it brought more than was asked for, or by the relay, which closed it or
-// fell silent. Where each filter's events came newest first, the page shows how far it has got, as if the relay had said that there is
-// more. Else, and when nothing new came, all filters that have not ended fail, and Cut reports false.
+// fell silent. Where the relay was seen to send each filter's events newest first, the page shows how far it has got, as if it had been
+// said that there is more. Else, and when nothing new came, all filters that have not ended fail, and Cut reports false.
 func (p *Pager) Cut() bool {
 	pg := p.page
 	if pg == nil {
 		return false
 	}
-	usable := pg.wanted > 0 || pg.arrived >= p.MaxEvents()
+	usable := (pg.wanted > 0 || pg.arrived >= p.MaxEvents()) && (p.sorted || pg.narrow != nil)
 	for _, c := range pg.cursors {
 		usable = usable && !c.disorder
 	}

@@ -46,6 +46,7 @@ type Pager struct {
 	set      *Set // of all filters, without times
 	limit    int  // of each filter of a page
 	alone    int  // of the filter of a page that is asked alone
+	sorted   bool // events of a filter came newest first
 	probing  bool // asks one second more, to see whether the relay reads until as exclusive
 	empties  int  // empty pages in a row
 	proven   Proven
@@ -225,6 +226,9 @@ func (p *Pager) credit(e *event.Event) (matched, known bool) {
 	_, before := p.previous[e.ID]
 	for _, c := range mine {
 		c.add(credit{e.ID, at, len(mine) == 1}, !known && !before)
+		if len(mine) == 1 && c.order(at) {
+			p.sorted = true
+		}
 	}
 	pg.credited += len(mine)
 	return len(mine) > 0, known

@@ -237,7 +237,8 @@ func TestPagerGoesOnBelowACut(t *testing.T) {
 		"nothing":                            {[]nostr.Filter{e}, nil, "", nil},
 		"one filter after the other":         {[]nostr.Filter{e, q}, at(two, 0, 1, 3, 2, 4), "e:x <=8 + q:x <=5", []filters.End{{Until: 9}, {Until: 6}}},
 		"only the first filter":              {[]nostr.Filter{e, q}, at(two, 0, 1), "e:x <=8", []filters.End{{Until: 9}, {}}},
-		"an event of both moves neither":     {[]nostr.Filter{e, q}, at(two, 0, 3), "e:x <=9", []filters.End{{Until: 10}, {}}},
+		"an event of both moves neither":     {[]nostr.Filter{e, q}, at(two, 0, 1, 3), "e:x <=8", []filters.End{{Until: 9}, {}}},
+		"one second shows no order":          {[]nostr.Filter{e}, at(alone, 1, 2), "", nil},
 		"the other filter's order is broken": {[]nostr.Filter{e, q}, at(two, 0, 1, 4, 2), "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

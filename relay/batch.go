@@ -89,14 +89,11 @@ type seenIDs struct{ young, old map[event.ID]struct{} }
 
 const seenGeneration = 1 << 13
 
-func (s *seenIDs) has(id event.ID) bool {
-	_, young := s.young[id]
-	_, old := s.old[id]
-	return young || old
-}
-
 func (s *seenIDs) first(id event.ID) bool {
-	if s.has(id) {
+	if _, ok := s.young[id]; ok {
+		return false
+	}
+	if _, ok := s.old[id]; ok {
 		return false
 	}
 	if len(s.young) >= seenGeneration || s.young == nil {

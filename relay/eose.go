@@ -62,7 +62,7 @@ func (p *page) stored(e *event.Event) bool { return p.sent.Sub(e.CreatedAt.Time(
 func (c *Conn) hasty(p *page, e *event.Event) {
 	m, g := &c.history.eose, p.group
 	b := g.batch
-	if !p.stored(e) || b.once.has(e.ID) || (g.neg != nil && !p.check) {
+	if !p.stored(e) || (g.neg != nil && !p.check) {
 		return // ids that did not come are asked again in any case
 	}
 	m.late = true

@@ -47,6 +47,7 @@ type Options struct {
 	EarlyEOSE    bool // EOSE first, the stored events behind it
 	CloseAfter   int  // CLOSED with CloseReason after that many events of a REQ, no EOSE
 	IgnoreUntil  bool
+	BeforeUntil  bool // until is not included
 	IgnoreLimit  bool
 	Unindexed    string        // filters by this tag find nothing
 	ZeroIsNone   bool          // a limit of 0 is taken for none

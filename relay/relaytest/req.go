@@ -162,8 +162,13 @@ func (r *Relay) answer(filters []nostr.Filter, o Options) []nostr.Event {
 		if _, ok := f.Tags[o.Unindexed]; ok {
 			continue
 		}
-		if o.IgnoreUntil {
+		switch {
+		case f.Until == nil:
+		case o.IgnoreUntil:
 			f.Until = nil
+		case o.BeforeUntil:
+			before := *f.Until - 1
+			f.Until = &before
 		}
 		for _, e := range o.withhold(f, r.store.query(f, o.limit(f))) {
 			if !seen[e.ID] {
