@@ -45,14 +45,29 @@ func (c *core) resolve(w *work, answer class, reason string) {
 func (c *core) stored(w *work) {
 	c.storedCount++
 	c.o.Metrics.stored(w.mode)
-	for i, t := range w.joins {
-		if i == 0 {
-			t.stored++
-		}
+	if t := w.finder(); t != nil {
+		t.stored++
+	}
+	for _, t := range w.joins {
 		if w.event.Kind == event.KindAnnouncement || event.IsRoot(w.event.Kind) {
 			t.learned = append(t.learned, w.event.ID)
 		}
 	}
+}
+
+// finder is the tally that an event is counted in as new: of who brought it first, or of the live events of that relay when they
+// brought it too. Nil when it came from the pending table.
+func (w *work) finder() *tally {
+	if len(w.joins) == 0 {
+		return nil
+	}
+	first := w.joins[0]
+	for _, t := range w.joins {
+		if t.series.batch == 0 && t.series.conn == first.series.conn {
+			return t
+		}
+	}
+	return first
 }
 
 // conclude ends a work with a row of the ledger.

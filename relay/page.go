@@ -154,9 +154,6 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 	}
 	g.batch.unseen.drop(e.ID)
 	c.shownOnPage(p, f, e.ID)
-	if !p.doubted.IsZero() && p.stored(e) {
-		c.history.eose.late = true
-	}
 	switch g.pager.Event(e) {
 	case filters.TooMany:
 		c.tooMany(p, f.At)

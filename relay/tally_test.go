@@ -64,3 +64,20 @@ func TestSettledCountsAfterItsConnectionIsGone(t *testing.T) {
 	require.Empty(t, b.c.tallies)
 	b.nothingOpen()
 }
+
+// What the live subscription of a relay has brought as well is not counted as found by its batch; another relay's is no matter.
+func TestWhatComesLiveTooIsNotNewToTheBatch(t *testing.T) {
+	for conn, found := range map[ConnID]int{1: 0, 2: 1} {
+		b := newBench(t)
+		b.observe(announced(repo("a", 1, "x", benchStart)))
+		i := issue("i", 2, 1, "x")
+		b.from(1, 1, i)
+		b.from(conn, 0, i)
+		b.mark(1, 1, true)
+		b.ok(i)
+		settled, ok := b.heard()[0].(Settled)
+		require.True(t, ok)
+		require.Equal(t, found, settled.New)
+		require.Equal(t, idsOf(i), settled.Learned)
+	}
+}

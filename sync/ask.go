@@ -214,7 +214,7 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 	}
 	b.groups = kept
 	r.stored += s.New
-	if b.pass != nil && b.pass.kind != around {
+	if b.catchesUp(a) {
 		e.metrics.gap(r.url, s.New)
 	}
 	e.await(r, s.Learned)
@@ -234,6 +234,15 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 		b.saved = true
 		e.persist(b.row())
 	}
+}
+
+// catchesUp reports a batch that goes over what was confirmed and is asked live: not one of a rotation, which polls what is not live,
+// and not one about replies to replies, deletions or ancestors, which are never live as such.
+func (b *batch) catchesUp(a *ask) bool {
+	if b.pass == nil || (b.pass.kind != catchUp && b.pass.kind != daily) {
+		return false
+	}
+	return !slices.ContainsFunc(a.slots, func(s slot) bool { return s.group.kind > askRoots })
 }
 
 // finish ends a batch that has nothing left to ask.

@@ -39,7 +39,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Namespace: "ngit_sync", Name: "batches_total", Help: "Historic batches ended, by result: ok, partial, failed.",
 	}, []string{"result"})
 	m.gaps = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Namespace: "ngit_sync", Name: "gap_events_total", Help: "New events that a pass over what was confirmed has found: live had missed them.",
+		Namespace: "ngit_sync", Name: "gap_events_total", Help: "New events that a catch-up has found: the live subscriptions had missed them.",
 	}, []string{"relay"})
 	for _, r := range []string{"ok", "partial", "failed"} {
 		m.batches.WithLabelValues(r)

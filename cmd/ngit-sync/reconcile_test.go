@@ -83,6 +83,32 @@ func TestDailyPassFindsOutWhoWithholds(t *testing.T) {
 	})
 }
 
+// A relay that does not speak NIP-77 is paged; why is shown, and after a day it is tried again.
+func TestRefusedNegentropyIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		url := "ws://" + reconcilingHost
+		a := newAuthor(1)
+		events := manyIssues(a, "tool", 20, url)
+		r := w.remote(reconcilingHost, relaytest.Options{Events: events})
+		w.cfg.Sync.Bootstrap = append(w.cfg.Sync.Bootstrap, relayurl.URL(url))
+		w.start()
+		w.arrive(5*time.Minute, events...)
+		w.connected(url)
+		missed := a.issue("tool", time.Now().Add(-100*time.Hour), "missed")
+		slip(r, missed)
+		w.arrive(26*time.Hour, missed)
+		v := w.view(url)
+		require.Equal(t, "paged", v.Mode)
+		require.Equal(t, "NOTICE: ERROR: bad msg: negentropy disabled", v.ModeWhy)
+		require.Equal(t, 1, w.gauge("gap_events_total", url))
+
+		r.Set(func(o *relaytest.Options) { o.Negentropy.Speak = true })
+		w.within(50*time.Hour, "it is tried again", func() bool { return w.view(url).Mode == "negentropy" })
+		w.close(r)
+	})
+}
+
 // What was fetched before a cut is not fetched again after it.
 func TestPassThatIsCutGoesOnWhereItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -138,7 +138,7 @@ func (w *world) gauge(name, u string) int {
 		}
 		for _, m := range f.GetMetric() {
 			if len(m.GetLabel()) == 1 && m.GetLabel()[0].GetValue() == u {
-				return int(m.GetGauge().GetValue())
+				return int(m.GetGauge().GetValue() + m.GetCounter().GetValue())
 			}
 		}
 	}
