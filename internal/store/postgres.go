@@ -77,9 +77,15 @@ func (b *postgresBackend) attach(ctx context.Context, wait time.Duration, blocke
 		b.drop(ctx)
 		return err
 	}
-	err = conn.QueryRow(ctx, `SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&b.last.pid, &b.last.began)
+	var readOnly bool
+	err = conn.QueryRow(ctx, `SELECT pid, backend_start, current_setting('transaction_read_only')::bool
+		FROM pg_stat_activity WHERE pid = pg_backend_pid()`).Scan(&b.last.pid, &b.last.began, &readOnly)
 	if err != nil {
 		return fmt.Errorf("read session: %w", err)
+	}
+	if readOnly {
+		b.drop(ctx)
+		return errReadOnly
 	}
 	return nil
 }

@@ -47,6 +47,8 @@ func remedy(err error) string {
 	switch {
 	case errors.Is(err, ErrLocked):
 		return "stop that one, or give this one a database of its own in database.url"
+	case errors.Is(err, errReadOnly):
+		return postgresRemedy("25006")
 	case errors.As(err, &path) && errors.Is(err, fs.ErrNotExist):
 		return "the directory " + filepath.Dir(path.Path) + " must be there: create it, or name another file in database.url"
 	case errors.As(err, &path) && errors.Is(err, fs.ErrPermission):
@@ -72,7 +74,7 @@ func sqliteRemedy(code int) string {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
 		return "end the other program that uses the file"
 	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR:
-		return "look after the disk: it is full, or fails"
+		return "look after the disk: it is full, or fails; a running daemon goes on by itself when there is room"
 	}
 	return ""
 }
@@ -86,6 +88,10 @@ func postgresRemedy(code string) string {
 		return "create that database, or name another one in database.url"
 	case "3F000", "42501": // invalid_schema_name, insufficient_privilege
 		return "let the user create tables in the schema that the connection finds first: GRANT CREATE, USAGE ON SCHEMA"
+	case "25006": // read_only_sql_transaction
+		return "name the primary server in database.url, not a standby, and a user who may write"
+	case "53100": // disk_full
+		return "make room on the server's disk; a running daemon goes on by itself"
 	case "53300": // too_many_connections
 		return "raise max_connections of the server: ngit-sync needs up to 6"
 	case "57P03": // cannot_connect_now

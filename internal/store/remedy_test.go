@@ -23,6 +23,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{wrap(&pgconn.PgError{Code: "28P01"}), "user and password"},
 		{wrap(&pgconn.PgError{Code: "3D000"}), "create that database"},
 		{wrap(&pgconn.PgError{Code: "42501"}), "GRANT CREATE"},
+		{wrap(&pgconn.PgError{Code: "25006"}), "name the primary"},
+		{wrap(errReadOnly), "name the primary"},
+		{wrap(&pgconn.PgError{Code: "53100"}), "make room on the server's disk"},
 		{wrap(&pgconn.PgError{Code: "53300"}), "max_connections"},
 		{wrap(&pgconn.PgError{Code: "57P03"}), "has started"},
 	} {

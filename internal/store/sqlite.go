@@ -79,10 +79,19 @@ func (b *sqliteBackend) attach(ctx context.Context, wait time.Duration, blocked 
 		return fmt.Errorf("open %s: %w", b.path, err)
 	}
 	b.conn, b.prepared = conn, map[string]*sql.Stmt{}
-	if err := b.probe(ctx); err != nil {
+	if err := errors.Join(b.probe(ctx), b.writable(ctx)); err != nil {
 		return fmt.Errorf("open %s: %w", b.path, err)
 	}
 	return nil
+}
+
+// writable reports a file that can be read and not written: the first row would say so too late for whoever starts the daemon.
+func (b *sqliteBackend) writable(ctx context.Context) error {
+	if _, err := b.conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	_, err := b.conn.ExecContext(ctx, `ROLLBACK`)
+	return err
 }
 
 // probe reads the table of versions, because goose takes one that is damaged for one that is not there.
