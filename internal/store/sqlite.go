@@ -86,12 +86,14 @@ func (b *sqliteBackend) attach(ctx context.Context, wait time.Duration, blocked 
 }
 
 // writable reports a file that can be read and not written: the first row would say so too late for whoever starts the daemon.
+// What it writes is taken back; to begin alone is allowed in a read-only file.
 func (b *sqliteBackend) writable(ctx context.Context) error {
-	if _, err := b.conn.ExecContext(ctx, `BEGIN IMMEDIATE`); err != nil {
+	t, err := b.conn.BeginTx(ctx, nil)
+	if err != nil {
 		return err
 	}
-	_, err := b.conn.ExecContext(ctx, `ROLLBACK`)
-	return err
+	_, err = t.ExecContext(ctx, `PRAGMA user_version = 0`)
+	return errors.Join(err, t.Rollback())
 }
 
 // probe reads the table of versions, because goose takes one that is damaged for one that is not there.
