@@ -118,14 +118,14 @@ func (c *core) dropped(d Delivery, reason string) {
 // vacate gives up the place of a delivery that no event takes up.
 func (c *core) vacate(d Delivery) {
 	if d.Batch != 0 {
-		c.credit.free(1)
+		c.credit.free(d.Conn)
 	}
 }
 
 // occupy counts the place of a delivery that stays until the outcome of w.
 func (c *core) occupy(w *work, d Delivery, s *series) {
 	if d.Batch != 0 {
-		w.spots.historic++
+		w.spots.historic = append(w.spots.historic, d.Conn)
 		return
 	}
 	w.spots.live = append(w.spots.live, s)
@@ -136,7 +136,8 @@ func (c *core) occupy(w *work, d Delivery, s *series) {
 // quit takes the place of one delivery off a work that goes on without it.
 func (c *core) quit(w *work, d Delivery, s *series) {
 	if d.Batch != 0 {
-		w.spots.historic--
+		i := slices.Index(w.spots.historic, d.Conn)
+		w.spots.historic = slices.Delete(w.spots.historic, i, i+1)
 		return
 	}
 	i := slices.Index(w.spots.live, s)
@@ -166,7 +167,7 @@ func (c *core) join(w *work, d Delivery, t *tally) {
 	}
 	t.open++
 	if d.Batch != 0 {
-		w.spots.historic++ // the place was asked for; a live event that joins takes none
+		w.spots.historic = append(w.spots.historic, d.Conn) // the place was asked for; a live event that joins takes none
 	}
 	w.joins = append(w.joins, t)
 }

@@ -125,7 +125,7 @@ func newCore(o PublisherOptions) *core {
 		versions:   make(map[event.Ref][]*work),
 		repos:      make(map[string][]*work),
 		tallies:    make(tallies),
-		credit:     newCredit(o.QueueEvents),
+		credit:     newCredit(o.QueueEvents, o.ConnEvents),
 		pool:       newPool(),
 		needs:      newNeeds(),
 		held:       newNeeds(),

@@ -1,11 +1,15 @@
 package relay
 
+import "slices"
+
 // credit is the room of the publisher's queue for historic events: asked for before a page is asked for, given back when an
-// event has its outcome. Requests are granted in the order they came. Pure.
+// event has its outcome. Requests are granted in the order they came, but for those of connections that have their share. Pure.
 type credit struct {
 	capacity int
+	share    int // reserved and taken up by one connection, from where on it waits
 	used     int // reserved, or taken up by an event without outcome
 	reserved map[ConnID]int
+	taken    map[ConnID]int // by events without outcome
 	asked    []request
 }
 
@@ -15,8 +19,8 @@ type request struct {
 	grant chan<- struct{}
 }
 
-func newCredit(capacity int) *credit {
-	return &credit{capacity: capacity, reserved: make(map[ConnID]int)}
+func newCredit(capacity, share int) *credit {
+	return &credit{capacity: capacity, share: share, reserved: make(map[ConnID]int), taken: make(map[ConnID]int)}
 }
 
 func (c *credit) reserve(r request) {
@@ -25,19 +29,22 @@ func (c *credit) reserve(r request) {
 	}
 }
 
-// grant gives the next request that fits now. More than there is in all is granted when nothing else is used.
+// grant gives the next request that fits now. More than there is in all is granted when nothing else is used. A connection that has its
+// share holds up nobody: what it waits for is its own.
 func (c *credit) grant() (request, bool) {
-	if len(c.asked) == 0 {
-		return request{}, false
+	for i, r := range c.asked {
+		if c.reserved[r.conn]+c.taken[r.conn] >= c.share {
+			continue
+		}
+		if c.used > 0 && c.used+r.n > c.capacity {
+			return request{}, false
+		}
+		c.asked = slices.Delete(c.asked, i, i+1)
+		c.used += r.n
+		c.reserved[r.conn] += r.n
+		return r, true
 	}
-	r := c.asked[0]
-	if c.used > 0 && c.used+r.n > c.capacity {
-		return request{}, false
-	}
-	c.asked = c.asked[1:]
-	c.used += r.n
-	c.reserved[r.conn] += r.n
-	return r, true
+	return request{}, false
 }
 
 // lacks is how many places events have to give back before the next request fits.
@@ -59,24 +66,33 @@ func (c *credit) release(conn ConnID, n int) {
 		return
 	}
 	c.used -= n
-	if c.reserved[conn] -= n; c.reserved[conn] == 0 {
-		delete(c.reserved, conn)
+	less(c.reserved, conn, n)
+}
+
+// less takes n off an entry, which goes at zero.
+func less(of map[ConnID]int, conn ConnID, n int) {
+	if of[conn] -= n; of[conn] == 0 {
+		delete(of, conn)
 	}
 }
 
 // spend turns a reserved place into one taken up by an event. An event without a reservation takes one up all the same.
 func (c *credit) spend(conn ConnID) {
+	c.taken[conn]++
 	if c.reserved[conn] == 0 {
 		c.used++
 		return
 	}
-	if c.reserved[conn]--; c.reserved[conn] == 0 {
-		delete(c.reserved, conn)
-	}
+	less(c.reserved, conn, 1)
 }
 
-// free gives places back that events had taken up.
-func (c *credit) free(n int) { c.used -= n }
+// free gives back places that events of these connections had taken up.
+func (c *credit) free(conns ...ConnID) {
+	c.used -= len(conns)
+	for _, conn := range conns {
+		less(c.taken, conn, 1)
+	}
+}
 
 // gone returns what a connection holds reserved, and forgets what it asked for.
 func (c *credit) gone(conn ConnID) {

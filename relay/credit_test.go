@@ -1,10 +1,14 @@
 package relay
 
 import (
+	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 func TestCreditIsGrantedInOrderAndFreedByOutcomes(t *testing.T) {
@@ -57,6 +61,37 @@ func TestCreditOfAConnectionThatIsGoneIsReturned(t *testing.T) {
 	require.Equal(t, map[ConnID]int{3: 8}, b.c.credit.reserved)
 }
 
+// What a connection has fetched and not settled is fetched again after a crash, and its credit is the other connections', too.
+func TestAConnectionThatHasItsShareWaits(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents, o.ConnEvents = 100, 4 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	ask := func(conn ConnID, n int) chan struct{} {
+		granted := make(chan struct{}, 1)
+		b.c.reserve(b.now, request{conn, n, granted})
+		b.settle()
+		return granted
+	}
+	require.Len(t, ask(1, 3), 1)
+	require.Len(t, ask(1, 3), 1, "below its share it gets a whole page")
+	waits := ask(1, 1)
+	require.Empty(t, waits, "reserved")
+	require.Len(t, ask(2, 50), 1, "others do not wait for it")
+
+	var events []*event.Event
+	for i := range 6 {
+		events = append(events, issue(fmt.Sprint(i), 2, 1, "x"))
+	}
+	b.from(1, 1, events...)
+	require.Empty(t, waits, "taken up")
+	b.ok(events[:2]...)
+	require.Empty(t, waits)
+	b.ok(events[2])
+	require.Len(t, waits, 1, "below its share again")
+	b.ok(events[3:]...)
+	require.Equal(t, map[ConnID]int{1: 1, 2: 50}, b.c.credit.reserved)
+	require.Empty(t, b.c.credit.taken)
+}
+
 func TestNothingIsGrantedWhileTheQueueIsHeavy(t *testing.T) {
 	b := newBench(t, func(o *PublisherOptions) { o.QueueBytes = 1000 })
 	b.observe(announced(repo("a", 1, "x", benchStart)))
@@ -73,8 +108,8 @@ func TestNothingIsGrantedWhileTheQueueIsHeavy(t *testing.T) {
 // Whatever connections do, the places used are those reserved and those taken up.
 func TestCreditAddsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := newCredit(100)
-		taken := 0
+		c := newCredit(100, 80)
+		var taken []ConnID
 		t.Repeat(map[string]func(*rapid.T){
 			"reserve": func(t *rapid.T) {
 				c.reserve(request{conn: ConnID(rapid.IntRange(1, 4).Draw(t, "conn")), n: rapid.IntRange(0, 150).Draw(t, "n")})
@@ -83,11 +118,15 @@ func TestCreditAddsUp(t *testing.T) {
 			"release": func(t *rapid.T) {
 				c.release(ConnID(rapid.IntRange(1, 4).Draw(t, "conn")), rapid.IntRange(-1, 150).Draw(t, "n"))
 			},
-			"spend": func(t *rapid.T) { c.spend(ConnID(rapid.IntRange(1, 4).Draw(t, "conn"))); taken++ },
+			"spend": func(t *rapid.T) {
+				conn := ConnID(rapid.IntRange(1, 4).Draw(t, "conn"))
+				c.spend(conn)
+				taken = append(taken, conn)
+			},
 			"free": func(t *rapid.T) {
-				n := rapid.IntRange(0, taken).Draw(t, "n")
-				c.free(n)
-				taken -= n
+				n := rapid.IntRange(0, len(taken)).Draw(t, "n")
+				c.free(taken[:n]...)
+				taken = taken[n:]
 			},
 			"gone": func(t *rapid.T) {
 				conn := ConnID(rapid.IntRange(1, 4).Draw(t, "conn"))
@@ -106,8 +145,15 @@ func TestCreditAddsUp(t *testing.T) {
 					}
 					reserved += n
 				}
-				if c.used != reserved+taken {
-					t.Fatalf("%d used, %d reserved and %d taken up", c.used, reserved, taken)
+				if c.used != reserved+len(taken) {
+					t.Fatalf("%d used, %d reserved and %d taken up", c.used, reserved, len(taken))
+				}
+				per := map[ConnID]int{}
+				for _, conn := range taken {
+					per[conn]++
+				}
+				if !maps.Equal(per, c.taken) {
+					t.Fatalf("taken up by %v, want %v", c.taken, per)
 				}
 			},
 		})

@@ -28,7 +28,7 @@ type Sink interface {
 }
 
 // MaxReserve is the largest credit one request may ask for (events).
-const MaxReserve = 4096
+const MaxReserve = pageEvents + pageExtra
 
 // Delivery is one event from a relay: shape, id and filter match checked, signature not.
 type Delivery struct {

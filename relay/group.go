@@ -45,8 +45,8 @@ const (
 	pageExtra = 64
 	// groupFilters is how many filters share a REQ at most.
 	groupFilters = 20
-	// pageEvents is what a page of several filters may bring in all: its credit is held until EOSE, from all other
-	// connections too, and most of such pages bring little.
+	// pageEvents is what a page may bring in all. Its credit is held until EOSE, from all other connections too; and a page that has not
+	// settled as a whole is fetched again after a crash.
 	pageEvents = 1000
 )
 
@@ -64,11 +64,7 @@ func (c *Conn) newGroup(b *batchRun, fs []nostr.Filter, index []int) *group {
 
 // pageLimit is the limit of each of n filters that share a page.
 func pageLimit(limit, n int) int {
-	most := pageEvents
-	if n == 1 {
-		most = MaxReserve - pageExtra
-	}
-	return max(1, min(limit, most/n))
+	return max(1, min(limit, pageEvents/n))
 }
 
 // ends says how far each filter has got.

@@ -96,9 +96,6 @@ func (c *Conn) pump(now time.Time) {
 		if c.live.opening() {
 			return // relays work out of order: a page answered before its live subscription is open leaves a gap
 		}
-		if c.history.held() > heldMost {
-			return // a page will end
-		}
 		if now.Before(c.pause) {
 			c.wakeBy(c.pause)
 			return
@@ -109,19 +106,6 @@ func (c *Conn) pump(now time.Time) {
 		}
 		c.begin(g)
 	}
-}
-
-// heldMost is beyond which credit no other page is asked for: of a queue of two largest pages one of several filters stays free for the
-// other connections, however slowly a relay answers.
-const heldMost = MaxReserve - pageEvents - pageExtra
-
-// held is the credit of the pages on the wire.
-func (h *history) held() int {
-	n := 0
-	for _, p := range h.pages {
-		n += p.credit
-	}
-	return n
 }
 
 // nextGroup is the first group between two pages, in the order of batches. Those of background batches are passed over unless they

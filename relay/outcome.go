@@ -265,7 +265,7 @@ func (c *core) close(w *work) {
 
 // settle frees the places of a work, and counts down its tallies.
 func (c *core) settle(w *work) {
-	c.credit.free(w.spots.historic)
+	c.credit.free(w.spots.historic...)
 	c.live -= len(w.spots.live)
 	for _, s := range w.spots.live {
 		s.live--

@@ -30,6 +30,7 @@ type PublisherOptions struct {
 	Drain           time.Duration // for the OKs that are due when Run is to end, 10 s
 
 	QueueEvents int   // historic events without an outcome, 8192; at least 2*MaxReserve
+	ConnEvents  int   // the same of one connection, what it has asked for included, before it gets no more credit, 1536
 	QueueBytes  int64 // events without an outcome; no more are asked for beyond, 64 MiB
 	LiveEvents  int   // live events without an outcome, 4096, of one connection at most half; more are dropped
 
@@ -58,7 +59,8 @@ func (o PublisherOptions) withDefaults() PublisherOptions {
 	def(&o.WindowBytes, 4<<20)
 	def(&o.AnswerWait, time.Minute)
 	def(&o.Drain, 10*time.Second)
-	def(&o.QueueEvents, 2*MaxReserve)
+	def(&o.QueueEvents, 8192)
+	def(&o.ConnEvents, 1536)
 	def(&o.QueueBytes, 64<<20)
 	def(&o.LiveEvents, 4096)
 	def(&o.PendingEvents, 100_000)

@@ -29,7 +29,7 @@ func (p pressure) any() bool {
 
 // settling reports whether it would help that nothing waits for the outcome of a work any more.
 func (p pressure) settling(w *work) bool {
-	return (p.historic > 0 && w.spots.historic > 0) || (p.live > 0 && len(w.spots.live) > 0) || (len(w.joins) > 0 && !w.at.After(p.older))
+	return (p.historic > 0 && len(w.spots.historic) > 0) || (p.live > 0 && len(w.spots.live) > 0) || (len(w.joins) > 0 && !w.at.After(p.older))
 }
 
 // leaving reports whether it would help that a work is not in memory any more.
@@ -39,7 +39,7 @@ func (p pressure) leaving(w *work) bool {
 
 // less is what is left when a work has settled, or left.
 func (p pressure) less(w *work, left bool) pressure {
-	p.historic -= w.spots.historic
+	p.historic -= len(w.spots.historic)
 	p.live -= len(w.spots.live)
 	if left {
 		p.bytes -= int64(w.event.Size)

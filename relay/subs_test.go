@@ -140,24 +140,6 @@ func subscriptionsFrom(t *testing.T, seed uint64) {
 	})
 }
 
-// Credit is the other connections', too: a relay that answers slowly leaves room for a page of theirs.
-func TestOneRelayDoesNotTakeAllCredit(t *testing.T) {
-	for _, limit := range []int{500, 5000} {
-		synctest.Test(t, func(t *testing.T) {
-			fs, _ := chunks("a", 60, 2)
-			g := newRig(t, relaytest.Options{
-				NoEOSE: true, Document: fmt.Sprintf(`{"limitation":{"max_subscriptions":50,"max_limit":%d}}`, limit),
-			}, func(o *ConnOptions) { o.Limits.FiltersPerREQ = 1 })
-			g.ask(1, fs...)
-			require.Greater(t, g.sink.held, MaxReserve/2)
-			require.LessOrEqual(t, g.sink.held, 2*MaxReserve-pageEvents-pageExtra)
-			g.wait(1)
-			require.LessOrEqual(t, g.sink.most, 2*MaxReserve-pageEvents-pageExtra)
-			require.Zero(t, g.sink.held)
-		})
-	}
-}
-
 // What was learned of subscriptions is told before a connection ends: the next one would do the same again.
 func TestTooManyIsToldBeforeTheConnectionEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -65,7 +65,7 @@ type rival struct {
 
 // spots are the places in the queues that an event's deliveries take up until its outcome.
 type spots struct {
-	historic int
+	historic []ConnID
 	live     []*series // whose allowance they count on
 }
 
