@@ -92,6 +92,7 @@ type Conn struct {
 	wake      time.Time // when the timer has to fire
 	unreadAt  time.Time // since when deadlines wait for frames that have not been read, zero when they do not
 	markAt    time.Time // of the next live mark
+	marked    bool      // a live mark was put
 	sweepAt   time.Time // of left, zero when it is empty
 	lastEOSE  string    // the subscription of the last frame, if that was an EOSE
 	broken    int       // frames in a row that could not be read

@@ -35,6 +35,7 @@ func (c *Conn) frame(f Frame) {
 			return
 		}
 		c.live.eose(f.Sub, f.At)
+		c.markFirst(f.At)
 	case FrameClosed:
 		c.closed(f)
 	case FrameNotice:

@@ -240,7 +240,16 @@ func (c *Conn) mark() {
 	if !quiet {
 		stamp = c.seenAt
 	}
+	c.marked = true
 	c.o.Sink.Mark(Mark{Conn: c.o.ID, Stamp: stamp})
+}
+
+// markFirst does not wait with the first mark once the wanted set is open: without a cursor everything confirmed is asked again after a crash.
+func (c *Conn) markFirst(now time.Time) {
+	if !c.marked && c.live.unready == 0 {
+		c.markAt = now
+		c.wakeBy(now)
+	}
 }
 
 // used is how many subscriptions are open at the relay.

@@ -205,16 +205,14 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 	e.layOut(r, now)
 	e.emit(Tell{r.conn, relay.SetLive{Open: r.live.All()}})
 
-	r.nextFull = now // after a first sync that was cut off
-	if !r.lastFull.IsZero() && !r.refill {
-		r.nextFull = e.fullAfter(r.lastFull)
-	}
 	since := e.gapSince(r)
 	switch {
 	case !first && absent <= e.cfg.ReconnectWindow:
+		e.resumeFull(r, now)
 		e.startPass(r, since, now)
 	case !first && !r.lastFull.IsZero() && now.Sub(r.lastFull) < e.cfg.FullInterval:
-		e.startPass(r, since, now) // a full pass was made today
+		r.full, r.nextFull = false, e.fullAfter(r.lastFull) // a full pass was made today
+		e.startPass(r, since, now)
 	default:
 		r.passSince, r.nextCursor, r.refill = time.Time{}, time.Time{}, false
 		r.forget()
@@ -222,6 +220,23 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 		r.full, r.unsafe = true, true
 		r.nextFull = e.fullAfter(now)
 		e.persist(ClearCoverage{r.url})
+	}
+}
+
+// resumeFull has a sync of everything that was cut off go on, and be one when it ends: what it has confirmed was asked without since, and
+// the rest is. After a restart it shows in what is left of it; where nothing is, a full pass is owed that had not ended. Else the
+// daily pass goes by the last full one.
+func (e *Engine) resumeFull(r *remote, now time.Time) {
+	left := len(r.waiting) > 0 || len(r.todo) > 0 || len(r.unread) > 0
+	r.full = r.full || (r.lastFull.IsZero() && !r.refill && left)
+	switch {
+	case r.full && r.nextFull.IsZero(): // after a restart
+		r.nextFull = e.fullAfter(now)
+	case r.full: // it stays, or a relay that is never stable would have none
+	case r.lastFull.IsZero(), r.refill:
+		r.nextFull = now
+	default:
+		r.nextFull = e.fullAfter(r.lastFull)
 	}
 }
 
@@ -237,9 +252,10 @@ func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 		why = "dial failed"
 	} else {
 		r.disconnectedAt = now
+		r.full = r.full && r.daily == nil // a daily pass begins again
 		e.suspend(r)
 		e.forgetAwaited(r)
-		r.full, r.nextCursor = false, time.Time{}
+		r.nextCursor = time.Time{}
 		r.live, r.left, r.offers, r.moved, r.ancestors, r.wide = nil, [3]int{}, nil, nil, nil, false
 	}
 	if down.Failure != nil {
