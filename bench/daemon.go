@@ -51,6 +51,7 @@ func build(ctx context.Context, dir, tags string, profile bool) (string, error) 
 
 // daemon is a running child process.
 type daemon struct {
+	o        daemonOptions // to start it again
 	cmd      *exec.Cmd
 	database string // file
 	address  string // of its page and metrics
@@ -62,7 +63,8 @@ type daemon struct {
 // daemonOptions is what a scenario says of its daemon.
 type daemonOptions struct {
 	binary  string
-	dir     string // of configuration, database and profile
+	dir     string // where one is made for configuration, database and profile
+	home    string // of an earlier daemon whose work goes on; empty: a fresh one
 	own     string
 	sources []string // bootstrap
 	extra   string   // more configuration
@@ -74,9 +76,12 @@ type daemonOptions struct {
 
 // startDaemon runs the binary with an SQLite database of its own and waits until it listens.
 func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
-	dir, err := os.MkdirTemp(o.dir, "daemon-*")
-	if err != nil {
-		return nil, err
+	dir := o.home
+	if dir == "" {
+		var err error
+		if dir, err = os.MkdirTemp(o.dir, "daemon-*"); err != nil {
+			return nil, err
+		}
 	}
 	config := filepath.Join(dir, "ngit-sync.yaml")
 	if err := os.WriteFile(config, []byte("network: {allow_private: [\"127.0.0.0/8\"]}\n"+o.extra), 0o600); err != nil {
@@ -95,7 +100,8 @@ func startDaemon(ctx context.Context, o daemonOptions) (*daemon, error) {
 	for _, s := range o.sources {
 		args = append(args, "--bootstrap", s)
 	}
-	d := &daemon{cmd: exec.Command(o.binary, args...), database: database, exited: make(chan struct{})}
+	o.home = dir
+	d := &daemon{o: o, cmd: exec.Command(o.binary, args...), database: database, exited: make(chan struct{})}
 	d.cmd.Dir = dir
 	d.cmd.Env = append(os.Environ(), o.env...)
 	if o.profile != "" {
@@ -150,6 +156,21 @@ func (d *daemon) follow(stderr io.Reader, listening chan<- string, verbose io.Wr
 func (d *daemon) usage() (usage, error) { return readUsage(d.cmd.Process.Pid) }
 
 func (d *daemon) signal(s os.Signal) error { return d.cmd.Process.Signal(s) }
+
+// killed ends the daemon as a crash does, and starts it again on what it has stored.
+func (d *daemon) killed(ctx context.Context) (*daemon, error) {
+	if err := d.signal(os.Kill); err != nil {
+		return d, fmt.Errorf("kill the daemon: %w", err)
+	}
+	<-d.exited
+	o := d.o
+	o.from = "" // its database goes on
+	again, err := startDaemon(ctx, o)
+	if err != nil {
+		return d, err
+	}
+	return again, nil
+}
 
 // stop ends the daemon as an operator does and waits for it.
 func (d *daemon) stop() error {

@@ -29,6 +29,7 @@ type options struct {
 	config   string
 
 	events   int
+	resumed  int
 	singles  int
 	interval time.Duration
 	relays   int
@@ -64,6 +65,7 @@ var scenarios = []struct {
 	{"reconcile", "one event in a hundred is missing: by negentropy and by pages", (*lab).reconcile},
 	{"pages", "a history by pages on loopback and at a round trip of 100 ms", (*lab).pages},
 	{"ledger", "our side of a reconciliation of very many ids", (*lab).reconcileLedger},
+	{"resume", "a historic pass that is cut in the middle: what is fetched twice", (*lab).resume},
 }
 
 func main() {
@@ -138,6 +140,7 @@ func (l *lab) parse(args []string, stderr io.Writer) ([]string, error) {
 	fs.StringVar(&l.config, "config", "", "YAML that is added to the daemon's configuration, such as 'sync: {batch_window: 1s}'")
 	fs.DurationVar(&l.deadline, "deadline", 5*time.Minute, "for each scenario")
 	fs.IntVar(&l.events, "events", 20_000, "historic, pages: events at the remote relay")
+	fs.IntVar(&l.resumed, "resumed", 100_000, "resume: events at the remote relay")
 	fs.IntVar(&l.singles, "live", 1000, "live: single events")
 	fs.DurationVar(&l.interval, "interval", 5*time.Millisecond, "live: between two of them")
 	fs.IntVar(&l.relays, "relays", 100, "idle: remote relays")
@@ -182,8 +185,8 @@ func (l *lab) check() error {
 	switch {
 	case l.runs < 1:
 		return errors.New("-runs is at least 1")
-	case l.events < 100:
-		return errors.New("-events is at least 100")
+	case l.events < 100 || l.resumed < 100:
+		return errors.New("-events and -resumed are at least 100")
 	case l.singles < 1 || l.interval <= 0:
 		return errors.New("-live is at least 1, -interval above 0")
 	case l.relays < 1 || l.relays > 10_000 || l.roots < l.repos || l.watch < time.Second || l.rest < 0:

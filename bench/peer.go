@@ -26,10 +26,13 @@ const document = `{"name":"bench","supported_nips":[1,11],` +
 // peer is a relay on loopback: NIP-01 reading over a store, live events, NIP-11. What an EVENT brings about is up to
 // whoever embeds it.
 type peer struct {
-	store     *store
-	publish   func(c *client, msg []byte)                // an EVENT message; nil: refused
-	onWire    func(note string, before, after time.Time) // a noted message was written; nil: nobody cares
-	speaks    bool                                       // NIP-77; set before anybody connects
+	store   *store
+	publish func(c *client, msg []byte)                // an EVENT message; nil: refused
+	onWire  func(note string, before, after time.Time) // a noted message was written; nil: nobody cares
+	speaks  bool                                       // NIP-77; set before anybody connects
+
+	noteStored bool // the ids of stored events are noted
+
 	ctx       context.Context
 	cancel    context.CancelFunc
 	servers   []*http.Server
@@ -91,6 +94,15 @@ func (p *peer) close() {
 		_ = s.Close()
 	}
 	p.wg.Wait()
+}
+
+// drop cuts all connections, and lets new ones in.
+func (p *peer) drop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.clients {
+		_ = c.raw.Close() // the client's reader sees it
+	}
 }
 
 // ServeHTTP answers handshakes, and everything else with the document.
@@ -220,7 +232,11 @@ func (c *client) req(sub string, parts []json.RawMessage) error {
 		p.requests.Add(1)
 	}
 	for _, e := range p.store.answer(filters, pageCap) {
-		c.out.put(outgoing{msg: eventFrame(sub, e.raw)})
+		m := outgoing{msg: eventFrame(sub, e.raw)}
+		if p.noteStored {
+			m.note = e.event.ID
+		}
+		c.out.put(m)
 		p.events.Add(1)
 	}
 	return c.say("EOSE", sub)
