@@ -22,6 +22,8 @@ type item struct {
 
 	bytes   int
 	prev    *item // the change before of the same id
+	older   *item // the first queued row of the same key, if there is one before this
+	taken   bool  // by the writer
 	dead    bool  // a later row took its place
 	written bool  // committed, or given up
 }

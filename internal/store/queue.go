@@ -128,13 +128,19 @@ func (q *queue) room(it *item, level int) bool {
 	return q.closed == nil && q.size.rows < q.limit.rows<<level && q.size.bytes+it.bytes <= q.limit.bytes<<level
 }
 
-// replace takes the row that it makes pointless out of the queue. What that one rested on, the new one rests on too.
+// replace takes the row that it makes pointless out of the queue. What that one rested on, the new one rests on too. The first
+// of its key stays where it is: a row that is replaced more often than the writer comes to it would never be written, and how
+// far a batch has got is such a row.
 func (q *queue) replace(key rowKey, it *item) {
 	if old := q.latest[key]; old != nil {
-		it.rests = max(it.rests, old.rests)
-		old.dead = true
-		q.dead++
-		q.shrink(old)
+		it.older = old
+		if first := old.older; first != nil && !first.taken {
+			it.older, it.rests = first, max(it.rests, old.rests)
+			old.dead = true
+			q.dead++
+			q.shrink(old)
+		}
+		old.older = nil
 	}
 	q.latest[key] = it
 }
@@ -206,6 +212,7 @@ func (q *queue) take(n, weight int) ([]*item, loss) {
 			if key, ok := keyOf(it.row); ok && q.latest[key] == it {
 				delete(q.latest, key)
 			}
+			it.taken, it.older = true, nil
 		}
 		weight -= it.weight()
 		group = append(group, it)

@@ -65,6 +65,43 @@ func TestBytesAreBounded(t *testing.T) {
 	require.LessOrEqual(t, q.size.bytes, 2*100*itemBytes)
 }
 
+// How far a batch has got is said again with every page. However slow the database is, the writer comes to some of it.
+func TestARowIsNotReplacedForEver(t *testing.T) {
+	q := newTestQueue(1 << 20)
+	page := func(n int) {
+		for i := range 500 {
+			q.pushOps(&op{verb: record, id: fakeID(500*n + i), facts: &facts{}})
+		}
+		q.pushRows([]*item{{row: sync.SaveBatch{Spec: []byte{byte(n)}}, rests: q.seq}})
+	}
+	page(0)
+	page(1)
+	var written []byte
+	for n := 2; n < 12; n++ { // two pages come while the writer is at one
+		page(2 * n)
+		page(2*n + 1)
+		group, _ := q.take(groupRows, groupWeight)
+		for _, it := range group {
+			if save, ok := it.row.(sync.SaveBatch); ok {
+				written = append(written, save.Spec[0])
+			}
+		}
+		q.done()
+	}
+	require.IsIncreasing(t, written)
+	require.Greater(t, len(written), 1)
+	require.Equal(t, 2, q.length()-ledgerRows(q), "the first and the last")
+}
+
+func ledgerRows(q *queue) (n int) {
+	for _, it := range q.items {
+		if it != nil && it.op != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // Rows that others count by never move.
 func TestWhatMayBeReplaced(t *testing.T) {
 	for _, row := range []sync.Row{
