@@ -140,6 +140,14 @@ func serve(t *testing.T, r *relaytest.Relay, addr string) string {
 	return "ws://" + l.Addr().String()
 }
 
+func caughtUp(t *testing.T, p *process, relay string) {
+	t.Helper()
+	eventually(t, "caught up", func() bool {
+		_, metrics := p.get("/metrics")
+		return strings.Contains(metrics, fmt.Sprintf("ngit_sync_relay_connected{relay=%q} 3", relay))
+	})
+}
+
 func held(r *relaytest.Relay, events []nostr.Event) int {
 	n := 0
 	for _, e := range events {
@@ -200,10 +208,7 @@ func stoppedKilledAndStartedAgain(t *testing.T, database string) {
 
 	p = startBinary(t, database, args...)
 	eventually(t, "all has arrived", func() bool { return held(own, old) == len(old) })
-	eventually(t, "caught up", func() bool {
-		_, metrics := p.get("/metrics")
-		return strings.Contains(metrics, fmt.Sprintf("ngit_sync_relay_connected{relay=%q} 3", oneURL))
-	})
+	caughtUp(t, p, oneURL)
 	eventually(t, "ready", func() bool {
 		code, _ := p.get("/readyz")
 		return code == http.StatusOK
