@@ -33,7 +33,7 @@ func (c *credit) reserve(r request) {
 // share holds up nobody: what it waits for is its own.
 func (c *credit) grant() (request, bool) {
 	for i, r := range c.asked {
-		if c.reserved[r.conn]+c.taken[r.conn] >= c.share {
+		if c.over(r.conn) > 0 {
 			continue
 		}
 		if c.used > 0 && c.used+r.n > c.capacity {
@@ -47,16 +47,31 @@ func (c *credit) grant() (request, bool) {
 	return request{}, false
 }
 
-// lacks is how many places events have to give back before the next request fits.
-func (c *credit) lacks() int {
-	if len(c.asked) == 0 || c.used == 0 {
-		return 0
+// over is how many places a connection has to give back before it gets more; not above zero when it has not its share.
+func (c *credit) over(conn ConnID) int { return c.reserved[conn] + c.taken[conn] - c.share + 1 }
+
+// lacks is how many places events have to give back before the next request fits of a connection that has not its share, and how many
+// those of each that has. It is nil when none of these waits for events.
+func (c *credit) lacks() (most int, shares map[ConnID]int) {
+	first := true
+	for _, r := range c.asked {
+		over := c.over(r.conn)
+		switch {
+		case over <= 0 && first && c.used > 0:
+			first = false
+			taken := c.used
+			for _, n := range c.reserved {
+				taken -= n
+			}
+			most = min(taken, c.used+r.n-c.capacity)
+		case over > 0 && c.taken[r.conn] > 0:
+			if shares == nil {
+				shares = make(map[ConnID]int, 1)
+			}
+			shares[r.conn] = min(over, c.taken[r.conn])
+		}
 	}
-	taken := c.used
-	for _, n := range c.reserved {
-		taken -= n
-	}
-	return min(taken, c.used+c.asked[0].n-c.capacity)
+	return most, shares
 }
 
 // release gives reserved room back.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
@@ -17,19 +18,35 @@ const (
 // pressure says why works should leave the queue.
 type pressure struct {
 	historic int       // places of the historic queue that somebody waits for
+	shares   shares    // the same of connections that have theirs
 	live     int       // places of the live queue
 	bytes    int64     // of all works
 	woken    int       // places of what was taken up from the pending table
 	older    time.Time // what arrived until then and holds up marks, zero: nothing
 }
 
+// shares are places that connections have to give back.
+type shares map[ConnID]int
+
+func (s shares) of(w *work) bool {
+	return len(s) > 0 && slices.ContainsFunc(w.spots.historic, func(conn ConnID) bool { return s[conn] > 0 })
+}
+
+func (s shares) less(w *work) {
+	for _, conn := range w.spots.historic {
+		if s[conn] > 0 {
+			less(s, conn, 1)
+		}
+	}
+}
+
 func (p pressure) any() bool {
-	return p.historic > 0 || p.live > 0 || p.bytes > 0 || p.woken > 0 || !p.older.IsZero()
+	return p.historic > 0 || len(p.shares) > 0 || p.live > 0 || p.bytes > 0 || p.woken > 0 || !p.older.IsZero()
 }
 
 // settling reports whether it would help that nothing waits for the outcome of a work any more.
 func (p pressure) settling(w *work) bool {
-	return (p.historic > 0 && len(w.spots.historic) > 0) || (p.live > 0 && len(w.spots.live) > 0) || (len(w.joins) > 0 && !w.at.After(p.older))
+	return (p.historic > 0 && len(w.spots.historic) > 0) || p.shares.of(w) || (p.live > 0 && len(w.spots.live) > 0) || (len(w.joins) > 0 && !w.at.After(p.older))
 }
 
 // leaving reports whether it would help that a work is not in memory any more.
@@ -40,6 +57,7 @@ func (p pressure) leaving(w *work) bool {
 // less is what is left when a work has settled, or left.
 func (p pressure) less(w *work, left bool) pressure {
 	p.historic -= len(w.spots.historic)
+	p.shares.less(w)
 	p.live -= len(w.spots.live)
 	if left {
 		p.bytes -= int64(w.event.Size)
@@ -54,7 +72,7 @@ func (p pressure) less(w *work, left bool) pressure {
 func (c *core) pressed() pressure {
 	var p pressure
 	if len(c.credit.asked) > 0 {
-		p.historic = c.credit.lacks()
+		p.historic, p.shares = c.credit.lacks()
 		if c.bytes >= c.o.QueueBytes {
 			p.bytes = c.bytes - c.o.QueueBytes*3/4
 		}
