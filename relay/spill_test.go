@@ -214,6 +214,19 @@ func TestSlowOwnRelayHoldsNothingUpAndLosesNothing(t *testing.T) {
 	}
 }
 
+// A connection that has its share of a queue with much room left waits for the own relay no longer than one that finds it full.
+func TestAConnectionThatHasItsShareMakesRoom(t *testing.T) {
+	w := newSlowWorld(t, willing)
+	w.observe(announced(repo("a", 1, "x", benchStart)))
+	w.down()
+	one, two := w.feed(1, issues("one", 6000)...), w.feed(2, issues("two", 100)...)
+	w.run(2 * spillPatience)
+	require.Zero(t, len(one.left)) //nolint:testifylint // else all of them are printed
+	require.Equal(t, 1, two.pages)
+	require.Less(t, w.c.credit.taken[1], 2*feedPage+w.c.o.ConnEvents)
+	require.Equal(t, 100, w.c.credit.taken[2], "others give up nothing for it")
+}
+
 func TestSpilledEventsGoInTheOrderOfSending(t *testing.T) {
 	const repos = 100
 	for _, restarted := range []bool{false, true} {
