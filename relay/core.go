@@ -67,7 +67,9 @@ type core struct {
 	inquests      []inquest // rows that are to be found; the first one is being looked up if inquiring
 	inquiring     bool
 
-	link link
+	link     link
+	speed    speed
+	remindAt time.Time // the next word in the log on the limited rate, zero when it is not limited
 
 	unsure  []AcceptedEvent           // of the survey, whose ancestors it may show yet
 	taken   taken                     // not told yet
@@ -189,6 +191,7 @@ func (c *core) tick(now time.Time) {
 	c.pool.wakeDue(now)
 	c.trim()
 	c.prune()
+	c.remind()
 	c.pump()
 }
 
@@ -202,9 +205,11 @@ func (c *core) pump() {
 		c.askStore()
 		c.giveCredit()
 		if !c.relieve() {
-			return
+			break
 		}
 	}
+	l := &c.link
+	c.speed.note(c.now, 0, l.up && l.halted == "" && (len(l.flights) > 0 || c.ready.size > 0))
 }
 
 // advance judges and sends.
@@ -257,6 +262,7 @@ func (c *core) next() time.Time {
 		at = earliest(at, at2)
 	}
 	at = earliest(at, c.agedAt)
+	at = earliest(at, c.remindAt)
 	if p := c.pressed(); p.any() {
 		at = earliest(at, c.relieveAt(p))
 	}

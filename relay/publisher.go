@@ -168,6 +168,11 @@ type OwnState struct {
 	Stored    int       // events it took newly since the start
 	Queue     int       // events without an outcome
 	Pending   int       // rows of the pending table
+	ToGive    int       // events in both that only wait for it to take them
+
+	// Left is how long giving them takes at the rate at which it took events so far, 0 when that is not known. While it is not up,
+	// from the moment that it is.
+	Left time.Duration
 }
 
 // Ready reports whether events get through: the socket is open, and the last answer was neither auth nor limited.

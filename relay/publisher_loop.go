@@ -216,6 +216,7 @@ func (l *loop) show() {
 	s.Limited = c.link.last == classLimited
 	s.PerSecond = c.link.pace.rate
 	s.Stored, s.Queue, s.Pending = c.storedCount, len(c.works), len(c.pool.rows)
+	s.ToGive, s.Left = c.toGive(), c.left()
 	if s != *l.p.state.Load() {
 		l.p.state.Store(&s)
 	}

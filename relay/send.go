@@ -169,6 +169,7 @@ func (c *core) answered(now time.Time, id event.ID, ok bool, reason string) {
 	}
 	if answer != classLimited && answer != classAuth {
 		l.pace.accepted(now, w.order)
+		c.speed.note(now, 1, true)
 	}
 	c.resolve(w, answer, reason)
 }
@@ -188,7 +189,8 @@ func (c *core) limited(w *work, reason string) {
 	before := l.pace.rate
 	l.pace.limited(c.now, w.order, l.orders)
 	if l.pace.rate != before {
-		c.log.Warn("own relay limits the rate", zap.Float64("per_second", l.pace.rate), zap.String("reason", reason))
+		c.limits(reason)
+		c.log.Debug("own relay limits the rate", zap.Float64("per_second", l.pace.rate), zap.String("reason", reason))
 	}
 	c.enqueue(w)
 }

@@ -28,7 +28,9 @@ func (d *daemon) view() web.Snapshot {
 		Totals: web.Totals{
 			Repos: s.Repos, Roots: s.Roots, RelaysTracked: len(s.Relays), RelaysConnected: s.Connected, RelaysDead: s.Dead,
 			EventsPublished: p.Stored, QueueEvents: p.Queue, PendingEvents: p.Pending,
-			OwnRelayUp: p.Up && s.OwnUp, StoreUp: d.store.Up(),
+			WaitingEvents: p.ToGive, LeftSeconds: int(p.Left.Seconds()),
+			OwnRelayLimits: p.PerSecond > 0 && p.PerSecond != float64(d.cfg.OwnRelay.EventsPerSecond),
+			OwnRelayUp:     p.Up && s.OwnUp, StoreUp: d.store.Up(),
 		},
 	}
 	if s.Refused > 0 {

@@ -105,9 +105,18 @@ func cards(t Totals) []card {
 		{Label: "Repositories", Value: count(t.Repos), Note: count(t.Roots) + " issues, patches and PRs"},
 		{Label: "Relays", Value: count(t.RelaysConnected) + " / " + count(t.RelaysTracked), Note: "connected of tracked, " + count(t.RelaysDead) + " dead"},
 		{Label: "Published", Value: count(t.EventsPublished), Note: "events since the start"},
-		{Label: "Queue", Value: count(t.QueueEvents), Note: count(t.PendingEvents) + " more waiting"},
+		{Label: "Queue", Value: count(t.QueueEvents), Note: count(t.PendingEvents) + " more waiting" + left(t)},
 	}
 	return append(out, upCard("Own relay", t.OwnRelayUp), upCard("Database", t.StoreUp))
+}
+
+// left says when the own relay will have taken everything, when that is not soon.
+func left(t Totals) string {
+	d := time.Duration(t.LeftSeconds) * time.Second
+	if d < 2*time.Minute {
+		return ""
+	}
+	return ", " + span(d) + " left"
 }
 
 func upCard(label string, up bool) card {

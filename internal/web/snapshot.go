@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -26,7 +27,10 @@ type Totals struct {
 	EventsPublished int  `json:"events_published"` // accepted by the own relay since the start
 	QueueEvents     int  `json:"queue_events"`     // in the publisher's queue
 	PendingEvents   int  `json:"pending_events"`   // waiting for a parent, their time or the own relay
+	WaitingEvents   int  `json:"waiting_events"`   // in both, and only for the own relay to take them
+	LeftSeconds     int  `json:"left_seconds"`     // for that, at the rate that was measured; 0: not known
 	OwnRelayUp      bool `json:"own_relay_up"`
+	OwnRelayLimits  bool `json:"own_relay_limits"` // it lets through less than we would send
 	StoreUp         bool `json:"store_up"`
 }
 
@@ -36,8 +40,16 @@ type Notice struct {
 	Text  string `json:"text"`
 }
 
-// notices puts an outage of our own first: it explains the rest.
+// notices puts an outage of our own first: it explains the rest. How long a limited own relay takes comes last.
 func (s Snapshot) notices() []Notice {
+	if t := s.Totals; t.OwnRelayLimits && t.WaitingEvents > 0 {
+		text := fmt.Sprintf("The own relay limits the rate: %s events wait for it", count(t.WaitingEvents))
+		if t.LeftSeconds > 0 {
+			text += ", which takes " + span(time.Duration(t.LeftSeconds)*time.Second)
+		}
+		s.Notices = append(slices.Clip(s.Notices), Notice{Level: Info, Text: text +
+			". Announcements, states, issues, patches and pull requests go first. Its operator can exempt us: docs/how-to/own-relay.md"})
+	}
 	if s.Outage.IsZero() {
 		return notNull(s.Notices)
 	}
