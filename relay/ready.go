@@ -19,10 +19,11 @@ func (w *work) number() uint64 { return w.n }
 
 func (w *work) leftLane(int) bool { return w.stage != ready }
 
-// sendClass orders what is to be sent: live before historic, then what others rest on first, deletions last (DESIGN §6).
+// sendClass orders what is to be sent: live before historic, then what others rest on first, deletions last. A state goes with the
+// live events whatever brought it, so that it follows within a second of its announcement's OK (DESIGN §6).
 func sendClass(kind int, live bool) int {
 	class := outcomeClass(kind)
-	if !live {
+	if !live && class != classState {
 		class += liveClasses
 	}
 	return class

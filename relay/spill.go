@@ -12,6 +12,7 @@ const (
 	spillPatience = 10 * time.Second // for the own relay to make room by taking events, when somebody waits for that
 	spillAge      = time.Minute      // of an event in the queue whose batch, or cursor, is held up by it
 	spillAgain    = 5 * time.Second  // after something could not be spilled
+	fullMargin    = 16 << 10         // bytes of the pending table
 	readAhead     = 512              // works ready to be sent up to which rows that wait for room are taken up
 )
 
@@ -147,6 +148,9 @@ func (c *core) relieveAt(p pressure) time.Time {
 // the order of sending first. Of the best ones, and of those that must go alone, only the places and batches are given up: they have
 // rows, and stay in memory. It gives how many it moved.
 func (c *core) spillMost(p pressure) int {
+	if p.woken == 0 && c.full() {
+		return 0
+	}
 	n := 0
 	lines := make(map[*[]*work]struct{})
 	for e := c.queue.Back(); e != nil && p.any(); {
@@ -207,6 +211,11 @@ func (c *core) fits(w *work) bool {
 		return true
 	}
 	return len(c.pool.rows) < c.o.PendingEvents && c.pool.bytes+int64(w.event.Size) <= c.o.PendingBytes && !c.o.Ledger.Full()
+}
+
+// full reports that next to nothing fits into the pending table any more.
+func (c *core) full() bool {
+	return len(c.pool.rows) >= c.o.PendingEvents || c.pool.bytes+fullMargin > c.o.PendingBytes
 }
 
 // spill ends a work with a row of the pending table that waits for nothing but room. What was not judged yet, or has to wait for

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,7 +254,152 @@ func TestSpilledEventsGoInTheOrderOfSending(t *testing.T) {
 			}
 			w.run(time.Hour)
 			require.Len(t, w.tookOne, 4*repos)
-			require.True(t, slices.IsSortedFunc(w.tookOne, func(a, b string) int { return int(a[0]) - int(b[0]) }), "%v", w.tookOne)
+			for i, name := range w.tookOne {
+				if rest, ok := strings.CutPrefix(name, "1 state"); ok {
+					require.Equal(t, "0 announcement"+rest, w.tookOne[i-1], "the state follows at once")
+				}
+			}
+			rest := slices.DeleteFunc(w.tookOne, func(name string) bool { return name[0] == '1' })
+			require.True(t, slices.IsSortedFunc(rest, func(a, b string) int { return int(a[0]) - int(b[0]) }), "%v", rest)
 		})
 	}
+}
+
+func TestFullPendingTableStopsAsking(t *testing.T) {
+	const all = 12_000
+	for _, tt := range []struct {
+		name   string
+		change func(*PublisherOptions)
+	}{
+		{"by count", func(o *PublisherOptions) { o.PendingEvents = 3000 }},
+		{"by size", func(o *PublisherOptions) { o.PendingBytes = 1 << 20 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newSlowWorld(t, paced(&limiter{rate: 1.0 / 60, burst: 1}), tt.change)
+			w.observe(announced(repo("a", 1, "x", benchStart)))
+			f := w.feed(1, issues("i", all)...)
+			w.run(time.Hour)
+			require.NotEmpty(t, f.left, "batches wait")
+			require.Greater(t, len(w.c.pool.rows), 2000)
+			require.LessOrEqual(t, len(w.c.pool.rows), w.c.o.PendingEvents)
+			require.LessOrEqual(t, w.c.pool.bytes, w.c.o.PendingBytes)
+			require.LessOrEqual(t, w.most, w.c.o.QueueEvents+readChunk)
+			require.Equal(t, all, len(w.accepted)+len(f.left)+len(w.c.works)+w.c.pool.waiting, "nothing is given up")
+
+			w.own = willing
+			w.run(time.Hour)
+			require.Len(t, w.accepted, all)
+			w.nothingOpen()
+		})
+	}
+}
+
+// A paced own relay, one event a minute, with far more to give than it takes in a day, and a restart in between.
+func TestNothingIsFetchedTwiceForAPacedOwnRelay(t *testing.T) {
+	const all = 20_000
+	w := newSlowWorld(t, paced(&limiter{rate: 1.0 / 60, burst: 1}))
+	w.observe(announced(repo("a", 1, "x", benchStart)))
+	events := issues("i", all)
+	f := w.feed(1, events...)
+	w.run(time.Hour)
+	require.Equal(t, f.pages, f.settled, "a page settles by its rows")
+	require.Equal(t, all/feedPage, f.pages)
+	w.run(23 * time.Hour)
+	took := len(w.accepted)
+	require.Greater(t, took, 24*60*3/4)
+	require.Less(t, w.refused, took/20+w.c.o.Window, "those in flight at the first refusal included")
+	require.Less(t, len(w.c.works), 4*w.c.o.Window, "the rest is on disk")
+
+	w.restart()
+	w.feeds = nil
+	w.observe(announced(repo("a", 1, "x", benchStart)))
+	w.run(8 * 24 * time.Hour)
+	require.Greater(t, len(w.accepted), took+7*24*60*3/4)
+	require.Equal(t, all, len(w.accepted)+len(w.ledger.waiting), "what waits for room does not age")
+	for _, e := range events {
+		require.Contains(t, []Disposition{Stored, Parked}, w.c.known[e.ID], "not asked for again")
+	}
+}
+
+func TestAwaitedParentInThePendingTable(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.Window, o.QueueEvents = 1, 4 })
+	b.down()
+	a, r := repo("a", 1, "x", benchStart), issue("r", 2, 1, "x")
+	b.historic(a, r)
+	b.wait(2 * spillAge)
+	b.is(Parked, a, r)
+	require.Len(t, b.c.pool.rows, 2)
+
+	s, c := state("s", 1, "x", benchStart), comment("c", 3, r)
+	b.live(s, c) // neither is foreign, nor an orphan
+	require.Len(t, b.c.works, 2+1, "and the announcement, which is one of the best")
+	b.mark(1, 0, false)
+	b.wait(2 * spillAge)
+	b.is(Parked, a, r, s, c)
+	require.Len(t, b.heard(), 1, "the live mark settles")
+	for _, e := range []*event.Event{s, c} {
+		require.Equal(t, CauseDown, b.ledger.waiting[e.ID].Cause)
+	}
+
+	b.restart()
+	var got []string
+	for range 4 {
+		sent := b.out()
+		require.Len(t, sent, 1, "after %v", got)
+		got = append(got, sent...)
+		for _, e := range []*event.Event{a, s, r, c} {
+			if e.Content == sent[0] {
+				b.ok(e)
+			}
+		}
+	}
+	require.Equal(t, []string{"a", "s", "r", "c"}, got)
+	b.is(Stored, a, r, s, c)
+	b.nothingOpen()
+}
+
+func TestChildOfAParentThatIsRefusedIsJudgedAgain(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents = 4 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	b.down()
+	r := issue("r", 2, 1, "x")
+	c := comment("c", 3, r)
+	b.historic(r, c)
+	b.wait(2 * spillAge)
+	b.is(Parked, r, c)
+	b.up()
+	b.no(r, "blocked: no")
+	b.is(Rejected, r)
+	b.wait(sweepEvery + time.Minute)
+	require.Equal(t, CauseParent, b.ledger.waiting[c.ID].Cause, "it ages from here on")
+	b.wait(7*24*time.Hour + time.Minute)
+	b.is(Unknown, c)
+	b.nothingOpen()
+}
+
+func TestStateFollowsItsAnnouncementThroughAFullQueue(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.Window = 4 })
+	b.observe(announced(repo("other", 9, "o", benchStart)))
+	for i := range 3000 {
+		b.live(issue(fmt.Sprint("live", i), 2, 9, "o"))
+	}
+	for i := range 5000 {
+		b.historic(issue(fmt.Sprint("historic", i), 2, 9, "o"))
+	}
+	a, s := repo("a", 1, "x", benchStart), state("s", 1, "x", benchStart)
+	b.historic(a, s)
+	for n := 0; !slices.Contains(b.sent, "a"); n++ { // behind the live events
+		require.Less(t, n, 4000)
+		b.ok(b.c.link.lost()[0].event)
+	}
+	b.out()
+	b.ok(a)
+	require.Equal(t, []string{"s"}, b.out())
+
+	b.ok(s)
+	newer := state("newer", 1, "x", benchStart.Add(time.Hour))
+	b.historic(newer)
+	b.out()
+	b.ok(b.c.link.lost()[0].event)
+	require.Equal(t, []string{"newer"}, b.out())
 }
