@@ -148,7 +148,7 @@ func (c *core) relieveAt(p pressure) time.Time {
 // the order of sending first. Of the best ones, and of those that must go alone, only the places and batches are given up: they have
 // rows, and stay in memory. It gives how many it moved.
 func (c *core) spillMost(p pressure) int {
-	if p.woken == 0 && c.full() {
+	if c.o.Ledger.Full() || p.woken == 0 && c.full() {
 		return 0
 	}
 	n := 0

@@ -403,3 +403,24 @@ func TestStateFollowsItsAnnouncementThroughAFullQueue(t *testing.T) {
 	b.ok(b.c.link.lost()[0].event)
 	require.Equal(t, []string{"newer"}, b.out())
 }
+
+func TestNothingSpillsIntoAStoreThatTakesNoRows(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.LiveEvents = 8 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	b.down()
+	b.ledger.full.Store(true)
+	live := issues("live", 6)
+	b.live(live...)
+	b.historic(issues("historic", 20)...)
+	b.mark(1, 1, true)
+	b.mark(1, 0, false)
+	b.wait(time.Hour)
+	require.Len(t, b.c.works, 4+20, "the live events that do not fit are dropped")
+	require.Empty(t, b.heard(), "the cursor stays before them, and the batch waits")
+	b.ledger.full.Store(false)
+	b.wait(spillAge)
+	require.Len(t, b.heard(), 1)
+	require.Len(t, b.ledger.waiting, 4+20)
+	b.up()
+	require.Len(t, b.out(), 4+20)
+}
