@@ -75,10 +75,15 @@ var sayings = []saying{
 	{"created_at too early", classOwnLimit}, // strfry: over three years old
 	{"too large", classOwnLimit},            // strfry, khatru: events, tags, tag values
 	{"exceeded max size", classOwnLimit},    // nostr-rs-relay
-	{"pubkey not registered", classOwnLimit},
+	{notRegistered, classOwnLimit},          // nostr-rs-relay
 
 	{"write error:", classTransient}, // strfry, no NIP-01 prefix
 }
+
+const (
+	decoration    = "ERROR: " // of strfry, not the prefix `error:`
+	notRegistered = "pubkey not registered"
+)
 
 // prefixes of NIP-01, and those that relays have added.
 var prefixes = map[string]class{
@@ -97,7 +102,7 @@ var prefixes = map[string]class{
 
 // classify reads an OK of the own relay: the boolean first, then known texts, then the prefix.
 func classify(ok bool, reason string) class {
-	reason = strings.TrimPrefix(reason, "ERROR: ") // strfry's decoration, not the prefix `error:`
+	reason = strings.TrimPrefix(reason, decoration)
 	text := strings.ToLower(strings.TrimSpace(reason))
 	prefix, _, _ := strings.Cut(text, ":")
 	if ok {

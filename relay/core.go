@@ -70,6 +70,7 @@ type core struct {
 	link     link
 	speed    speed
 	remindAt time.Time // the next word in the log on the limited rate, zero when it is not limited
+	distrust distrust
 
 	unsure  []AcceptedEvent           // of the survey, whose ancestors it may show yet
 	taken   taken                     // not told yet

@@ -167,7 +167,11 @@ func (c *core) read(now time.Time, ids []event.ID, rows []Waiting, err error) {
 		}
 	}
 	for _, id := range ids {
-		if r := c.pool.rows[id]; r != nil && r.woken {
+		switch r := c.pool.rows[id]; {
+		case r == nil || !r.woken:
+		case c.works[id] != nil:
+			r.woken = false // it is in the queue already
+		default:
 			c.evict(r) // the store does not have it any more
 		}
 	}

@@ -23,9 +23,9 @@ func (c *core) resolve(w *work, answer class, reason string) {
 	case classDeleted:
 		c.conclude(w, Tombstone, reason)
 	case classOwnLimit:
-		c.conclude(w, OwnLimit, reason)
+		c.refuse(w, OwnLimit, answer, reason)
 	case classPermanent:
-		c.conclude(w, Rejected, reason)
+		c.refuse(w, Rejected, answer, reason)
 	case classLimited:
 		c.limited(w, reason)
 	case classAuth:
@@ -219,7 +219,7 @@ func (c *core) retry(w *work, reason string) {
 // these: they say nothing of the event.
 func (c *core) doubt(w *work, reason string) {
 	if w.doubts++; w.doubts >= maxTries {
-		c.conclude(w, Rejected, reason)
+		c.refuse(w, Rejected, classUnknown, reason)
 		return
 	}
 	w.due = c.now.Add(health.Doubled(retryBase, w.doubts-1, retryMax))

@@ -211,6 +211,7 @@ func (l *loop) show() {
 		oldest = front.Value.(*work).at
 	}
 	l.p.o.Metrics.sized(len(c.works), len(c.pool.rows), oldest)
+	l.p.o.Metrics.standsStill(c.link.halted != "")
 	s := l.own.state
 	s.Halted = c.link.halted
 	s.Limited = c.link.last == classLimited

@@ -26,6 +26,7 @@ type PublisherMetrics struct {
 	events    [len(modes)]prometheus.Counter
 	drops     *prometheus.CounterVec
 	up        prometheus.Gauge
+	halted    prometheus.Gauge
 	parked    prometheus.Gauge
 	queue     prometheus.Gauge
 	gone      prometheus.Counter
@@ -56,6 +57,10 @@ func NewPublisherMetrics(reg prometheus.Registerer) *PublisherMetrics {
 			Name: "ngit_sync_own_relay_up",
 			Help: "Whether the publisher's connection to the own relay is open.",
 		}),
+		halted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "ngit_sync_own_relay_halted",
+			Help: "Whether publishing stands still because the own relay takes nothing from us.",
+		}),
 		parked: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ngit_sync_pending_events",
 			Help: "Events in the pending table.",
@@ -85,7 +90,7 @@ func NewPublisherMetrics(reg prometheus.Registerer) *PublisherMetrics {
 		Help: "Age of the oldest event without an outcome.",
 	}, m.oldestSeconds)
 	if reg != nil {
-		reg.MustRegister(m.published, m.latency, events, m.up, m.parked, m.queue, m.gone, oldest)
+		reg.MustRegister(m.published, m.latency, events, m.up, m.halted, m.parked, m.queue, m.gone, oldest)
 		m.drops = shared(reg, m.drops)
 	}
 	for _, reason := range []string{dropKind, dropExpired, dropProtected, dropSignature, dropFull, dropForeign} {
@@ -123,12 +128,16 @@ func (m *PublisherMetrics) stored(mode Mode) { m.events[mode].Inc() }
 
 func (m *PublisherMetrics) dropped(reason string) { m.drops.WithLabelValues(reason).Inc() }
 
-func (m *PublisherMetrics) ownUp(up bool) {
-	if up {
-		m.up.Set(1)
+func (m *PublisherMetrics) ownUp(up bool) { set(m.up, up) }
+
+func (m *PublisherMetrics) standsStill(halted bool) { set(m.halted, halted) }
+
+func set(g prometheus.Gauge, on bool) {
+	if on {
+		g.Set(1)
 		return
 	}
-	m.up.Set(0)
+	g.Set(0)
 }
 
 // sized sets the gauges of the queue; oldest is zero when it is empty.

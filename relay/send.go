@@ -43,6 +43,12 @@ func (c *core) sendNext() bool {
 // nextToSend gives what goes next, nil when there is nothing: suspects first. One that has ended a connection lets another event go
 // before it, whose answer says whether it was the event or the own relay.
 func (c *core) nextToSend() *work {
+	if w := c.distrust.second; w != nil {
+		c.distrust.second = nil
+		if w.stage == ready {
+			return w
+		}
+	}
 	for len(c.link.suspects) > 0 {
 		w := c.link.suspects[0]
 		if w.stage == suspect && w.struck > c.storedCount && w.order == c.link.orders {
@@ -77,7 +83,7 @@ func (c *core) sendAt() time.Time {
 func (c *core) ownUp(now time.Time, maxMessage int) {
 	c.now = now
 	c.link.up, c.link.maxMessage, c.link.heardAt = true, maxMessage, now
-	c.link.resume() // a new connection may be welcome where the old one was not
+	c.tryAgain() // a new connection may be welcome where the old one was not
 	c.pump()
 }
 
@@ -128,6 +134,7 @@ func (c *core) enqueue(w *work) {
 	}
 	w.stage = ready
 	c.ready.push(w)
+	c.secondOpinion(w)
 }
 
 // drain ends sending, and keeps nothing from the engine any more; idle reports when nothing is in flight.
@@ -164,12 +171,15 @@ func (c *core) answered(now time.Time, id event.ID, ok bool, reason string) {
 		c.land(w)
 	}
 	w.blame = blame{} // the own relay has read it, and stands
-	if l.halted != "" && answer != classAuth {
-		l.resume()
-	}
 	if answer != classLimited && answer != classAuth {
 		l.pace.accepted(now, w.order)
 		c.speed.note(now, 1, true)
+	}
+	if c.heard(w, answer, reason) {
+		return
+	}
+	if l.halted != "" && !c.distrust.halted && answer != classAuth {
+		l.resume()
 	}
 	c.resolve(w, answer, reason)
 }
@@ -179,6 +189,9 @@ func (c *core) overdue() {
 	for _, w := range c.link.overdue(c.now, c.o.AnswerWait) {
 		c.land(w)
 		c.o.Metrics.unanswered()
+		if c.distrust.halted {
+			c.haltLonger()
+		}
 		c.retry(w, errNoAnswer.Error())
 	}
 }
@@ -211,6 +224,6 @@ func (c *core) unwelcome(w *work, reason string) {
 func (c *core) welcomed(now time.Time) {
 	c.now = now
 	c.link.welcomeAt = c.link.orders
-	c.link.resume()
+	c.tryAgain()
 	c.pump()
 }

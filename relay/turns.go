@@ -87,6 +87,23 @@ func (q *turns[T]) popClass(class int) T {
 	return none
 }
 
+// find gives the first of which that is true among those that are next in their lanes; it stays where it is.
+func (q *turns[T]) find(is func(T) bool) T {
+	for class := range q.classes {
+		sources := &q.classes[class]
+		for e := sources.ring.Front(); e != nil; e = e.Next() {
+			s := sources.lane(e)
+			for f := s.ring.Front(); f != nil; f = f.Next() {
+				if v := (*s.lane(f))[0]; !v.leftLane(class) && is(v) {
+					return v
+				}
+			}
+		}
+	}
+	var none T
+	return none
+}
+
 // popLast gives what would go last, or nearly so, of one class: the newest of a long lane.
 func (q *turns[T]) popLast(class int) T {
 	sources := &q.classes[class]

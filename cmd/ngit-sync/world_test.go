@@ -127,7 +127,7 @@ func (w *world) connected(urls ...string) {
 	}
 }
 
-// gauge reads a series of whole numbers of one relay, -1 when there is none.
+// gauge reads a series of whole numbers of one relay, or with an empty name that without a label; -1 when there is none.
 func (w *world) gauge(name, u string) int {
 	w.t.Helper()
 	families, err := w.metrics.Gather()
@@ -137,7 +137,7 @@ func (w *world) gauge(name, u string) int {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			if len(m.GetLabel()) == 1 && m.GetLabel()[0].GetValue() == u {
+			if l := m.GetLabel(); u == "" && len(l) == 0 || len(l) == 1 && l[0].GetValue() == u {
 				return int(m.GetGauge().GetValue() + m.GetCounter().GetValue())
 			}
 		}
