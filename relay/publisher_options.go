@@ -32,7 +32,7 @@ type PublisherOptions struct {
 	QueueEvents int   // historic events without an outcome, 8192; at least 2*MaxReserve
 	ConnEvents  int   // the same of one connection, what it has asked for included, before it gets no more credit, 1536
 	QueueBytes  int64 // events without an outcome; no more are asked for beyond, 64 MiB
-	LiveEvents  int   // live events without an outcome, 4096, of one connection at most half; more are dropped
+	LiveEvents  int   // live events without an outcome, 4096, of one connection at most half; more go to the pending table
 
 	PendingEvents int           // rows of the pending table, 100,000
 	PendingBytes  int64         // their size, 256 MiB
