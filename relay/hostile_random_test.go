@@ -163,7 +163,7 @@ func (g *rig) judge(fs []nostr.Filter, end Mark, events, ours []nostr.Event) {
 	}
 	late := slices.ContainsFunc(reported[Evidence](g), func(v Evidence) bool { return v.Late })
 	for i, f := range end.Filters {
-		require.True(g.t, f.Done != f.Failed, "filter %d: %+v", i, f)
+		require.NotEqual(g.t, f.Done, f.Failed, "filter %d: %+v", i, f)
 		if f.Failed {
 			require.NotEmpty(g.t, end.Err)
 		}
