@@ -24,7 +24,7 @@ func refused(t *testing.T, database string, nobody bool) (code int, said string)
 	cmd := exec.CommandContext(t.Context(), binary, "run", "--listen", "127.0.0.1:0", "--own-relay", "ws://127.0.0.1:1", "--domain", testDomain,
 		"--database", database)
 	if nobody && os.Geteuid() == 0 {
-		require.NoError(t, os.Chmod(filepath.Dir(binary), 0o755)) //nolint:gosec // so that somebody else can run it
+		require.NoError(t, os.Chmod(filepath.Dir(binary), 0o755))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		cmd.Dir = "/"
 	}
@@ -40,10 +40,10 @@ func refused(t *testing.T, database string, nobody bool) (code int, said string)
 // openDir is a directory that other users may enter and write to.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ngit-sync-weather-")
+	dir, err := os.MkdirTemp("", "ngit-sync-weather-") //nolint:usetesting // what is above a TempDir is closed to others
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o777)) //nolint:gosec // it is meant to be open
+	require.NoError(t, os.Chmod(dir, 0o777))
 	return dir
 }
 
@@ -76,7 +76,7 @@ func TestBinaryRefusesADatabaseThatCannotBeUsed(t *testing.T) {
 			prepare: func(t *testing.T, path string) {
 				require.NoError(t, made(t, path).Close(t.Context()))
 				require.NoError(t, os.Remove(path+".lock")) // it belongs to whoever starts
-				require.NoError(t, os.Chmod(path, 0o444))   //nolint:gosec // it is meant to be read
+				require.NoError(t, os.Chmod(path, 0o444))
 			},
 			nobody: true,
 			says:   []string{"readonly database", "name a file in database.url that the user who runs ngit-sync may write"},
@@ -84,8 +84,8 @@ func TestBinaryRefusesADatabaseThatCannotBeUsed(t *testing.T) {
 		"directory is read-only": {
 			prepare: func(t *testing.T, path string) {
 				require.NoError(t, made(t, path).Close(t.Context()))
-				require.NoError(t, os.Chmod(filepath.Dir(path), 0o555)) //nolint:gosec // it is meant to be read
-				require.NoError(t, os.Chmod(path+".lock", 0o444))       //nolint:gosec // likewise
+				require.NoError(t, os.Chmod(filepath.Dir(path), 0o555))
+				require.NoError(t, os.Chmod(path+".lock", 0o444))
 			},
 			nobody: true,
 			says:   []string{"permission denied; let the user who runs ngit-sync write to DIR and the files of the database in it"},
