@@ -79,6 +79,7 @@ type simulation struct {
 	repos   []simRepo
 	wanted  []nostr.Event
 	foreign map[string]bool
+	deleted []nostr.Event
 	down    map[int]bool
 	count   int
 }
@@ -97,6 +98,7 @@ func (p simPlan) simulate(t *testing.T, seed uint64) {
 			world: newWorld(t), plan: p, rng: rand.New(rand.NewPCG(seed, 2)),
 			foreign: map[string]bool{}, down: map[int]bool{},
 		}
+		s.obey()
 		s.build()
 		began := time.Now()
 		s.start()
@@ -130,6 +132,9 @@ func (p simPlan) simulate(t *testing.T, seed uint64) {
 		s.within(p.patient, fmt.Sprintf("seed %d: everything is there", seed), func() bool { return len(s.missing(s.wanted...)) == 0 })
 		for _, e := range s.own.Received() {
 			require.False(t, s.foreign[e.ID], "seed %d: foreign event of kind %d", seed, e.Kind)
+		}
+		for _, e := range s.deleted {
+			require.False(t, s.own.Has(e.ID), "seed %d: deleted event of kind %d", seed, e.Kind)
 		}
 	})
 }
@@ -222,6 +227,12 @@ func (s *simulation) surround(n int) {
 				s.publish(a.sign(5, now, nostr.Tag{"e", comment.ID}, nostr.Tag{"k", "1111"}, s.nonce()), s.home(r))
 			}
 		}
+		s.deleted = append(s.deleted, comment)
+		s.relays[s.home(r)].Publish(comment) // a relay that does not honour it has it still
+		// Who did not write it cannot delete it.
+		meddling := newAuthor(600).sign(5, now, nostr.Tag{"e", r.roots[0].ID}, nostr.Tag{"k", "1621"}, s.nonce())
+		s.foreign[meddling.ID] = true
+		s.relays[s.home(r)].Publish(meddling)
 	}
 }
 

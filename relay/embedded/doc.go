@@ -12,6 +12,6 @@
 //   - An announcement or a state is stored only if nip34.Index says that it is in scope: the publisher's rule.
 //   - Anything else is stored only if it names a coordinate in scope or a stored event, or a stored event names it.
 //   - Of what is replaceable the newest is stored, on a tie the one with the lower id (NIP-01).
-//   - What its author has deleted is not stored again (NIP-09).
+//   - What its author has deleted, or wanted to vanish from here, is not stored again (NIP-09, NIP-62).
 //   - A data directory belongs to one process.
 package embedded

@@ -107,6 +107,8 @@ func (k *keeper) scope(tx *txn, e *event.Event) (verdict, error) {
 		return verdict{}, nil
 	case event.KindDeletion:
 		return k.deletion(tx, e)
+	case event.KindVanish:
+		return k.vanish(tx, e)
 	}
 	related, err := k.related(tx, e)
 	if err != nil || related {
@@ -139,7 +141,8 @@ func (k *keeper) related(tx *txn, e *event.Event) (bool, error) {
 func (k *keeper) deletion(tx *txn, e *event.Event) (verdict, error) {
 	var v verdict
 	var own, foreign bool
-	refs := e.References()
+	refs := e.Deletes()
+	foreign = len(e.References().Refs) > len(refs.Refs)
 	for _, id := range refs.IDs {
 		author, kind, ok, err := tx.author(id)
 		if err != nil {
@@ -149,7 +152,7 @@ func (k *keeper) deletion(tx *txn, e *event.Event) (verdict, error) {
 		case !ok:
 		case author != e.PubKey:
 			foreign = true
-		case kind == event.KindDeletion:
+		case !event.Deletable(kind):
 			own = true // no effect, but theirs to say
 		default:
 			own = true
@@ -157,10 +160,6 @@ func (k *keeper) deletion(tx *txn, e *event.Event) (verdict, error) {
 		}
 	}
 	for _, ref := range refs.Refs {
-		if ref.PubKey != e.PubKey {
-			foreign = true
-			continue
-		}
 		id, createdAt, ok, err := tx.byAddress(ref)
 		if err != nil {
 			return v, err
@@ -177,6 +176,19 @@ func (k *keeper) deletion(tx *txn, e *event.Event) (verdict, error) {
 		return verdict{refusal: notTheirs}, nil
 	}
 	return verdict{refusal: notRelated}, nil
+}
+
+// vanish works out what a request to vanish takes with it (NIP-62): everything of its author up to its own created_at. It must name us, and
+// the author must have something here.
+func (k *keeper) vanish(tx *txn, e *event.Event) (verdict, error) {
+	if !k.rules.Vanishes(e) {
+		return verdict{refusal: notRelated}, nil
+	}
+	ids, err := tx.written(e.PubKey, int64(e.CreatedAt))
+	if err != nil || len(ids) == 0 {
+		return verdict{refusal: notRelated}, err
+	}
+	return k.withdrawn(tx, verdict{deletes: ids})
 }
 
 // withdrawn finds the announcements among what is deleted.

@@ -153,3 +153,25 @@ func TestScopeSurvivesARestart(t *testing.T) {
 	p.refused(sign(t, owner, event.KindState, 2, "", nostr.Tag{"d", "repo"}), noRepo)
 	closeRelay(t, relay)
 }
+
+func TestRequestsToVanish(t *testing.T) {
+	p := dial(t, run(t, rules()).URL())
+	a := announce(t, owner, "repo", 100)
+	repo := nostr.Tag{"a", coordinate(t, owner, "repo")}
+	old, took := sign(t, stranger, 1621, 100, "old", repo), sign(t, stranger, 1621, 102, "taken back", repo)
+	p.accepted(a, old, took, sign(t, stranger, 5, 103, "", nostr.Tag{"e", took.Event.ID}))
+	everywhere, here := nostr.Tag{"relay", "ALL_RELAYS"}, nostr.Tag{"relay", "wss://" + domain}
+	p.refused(sign(t, stranger, 62, 150, "", nostr.Tag{"relay", "wss://relay.example"}), notRelated)
+	p.refused(sign(t, maintainer, 62, 150, "", everywhere), notRelated)
+	p.accepted(sign(t, stranger, 62, 150, "", here))
+	for _, e := range []*event.Event{old, took, sign(t, stranger, 1621, 150, "", repo), sign(t, stranger, 5, 140, "", nostr.Tag{"e", old.Event.ID})} {
+		p.refused(e, "blocked: this event has been deleted")
+	}
+	p.accepted(sign(t, stranger, 1621, 151, "after", repo))
+	p.refused(sign(t, stranger, 1621, 100, "unrelated to anything"), "blocked: this event has been deleted")
+
+	p.accepted(sign(t, owner, 62, 200, "", everywhere))
+	p.refused(sign(t, owner, event.KindState, 300, "", nostr.Tag{"d", "repo"}), noRepo)
+	p.refused(a, "blocked: this event has been deleted")
+	p.accepted(announce(t, owner, "repo", 201))
+}

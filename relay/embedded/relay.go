@@ -58,7 +58,7 @@ func Open(ctx context.Context, o Options) (_ *Relay, err error) {
 			Name:        o.Name,
 			Description: "Stores the events of the git repositories (NIP-34) that it serves, and nothing else.",
 			Software:    "https://github.com/ngit-sync/ngit-sync", Version: o.Version,
-			NIPs: []int{9, 34}, Restricted: true,
+			NIPs: []int{9, 34, 62}, Restricted: true,
 		},
 	})
 	if err != nil {

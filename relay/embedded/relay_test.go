@@ -191,7 +191,7 @@ func TestRelayInformation(t *testing.T) {
 	require.Equal(t, "application/nostr+json", resp.Header.Get("Content-Type"))
 	body := bufio.NewScanner(resp.Body)
 	require.True(t, body.Scan())
-	require.Contains(t, body.Text(), `"supported_nips":[1,9,11,34,42,70,77]`)
+	require.Contains(t, body.Text(), `"supported_nips":[1,9,11,34,42,62,70,77]`)
 	require.Contains(t, body.Text(), `"restricted_writes":true`)
 }
 

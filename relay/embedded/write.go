@@ -13,7 +13,7 @@ import (
 
 // statements are those of the writing connection.
 type statements struct {
-	has, author, coordinate, insert, insertTag, raw, remove, removeTag, byAddress, deletedID, deletedAddress, named, namedAddress *sql.Stmt
+	has, author, coordinate, insert, insertTag, raw, remove, removeTag, byAddress, deletedID, deletedAddress, vanished, written, named, namedAddress *sql.Stmt
 }
 
 func prepare(ctx context.Context, db *sql.DB) (statements, error) {
@@ -35,6 +35,8 @@ func prepare(ctx context.Context, db *sql.DB) (statements, error) {
 			WHERE t.name = 'e' AND t.value = ? AND t.kind = 5 AND e.pubkey = ? LIMIT 1`},
 		{&s.deletedAddress, `SELECT 1 FROM tag t JOIN event e ON e.id = t.id
 			WHERE t.name = 'a' AND t.value = ? AND t.created_at >= ? AND t.kind = 5 AND e.pubkey = ? LIMIT 1`},
+		{&s.vanished, `SELECT 1 FROM event WHERE pubkey = ? AND kind = 62 AND created_at >= ? LIMIT 1`},
+		{&s.written, `SELECT id FROM event WHERE pubkey = ? AND created_at <= ? AND kind <> 62`},
 		{&s.named, `SELECT 1 FROM tag WHERE name IN ('e', 'E', 'q') AND value = ? AND kind <> 5 LIMIT 1`},
 		{&s.namedAddress, `SELECT 1 FROM tag WHERE name IN ('a', 'A', 'q') AND value = ? AND kind <> 5 LIMIT 1`},
 	} {
@@ -125,8 +127,33 @@ func (t *txn) byAddress(ref event.Ref) (id event.ID, createdAt int64, ok bool, e
 	return id, createdAt, ok, err
 }
 
-// deleted reports whether a stored deletion by its author covers the event (NIP-09).
+// written lists the stored events of an author up to a created_at, but for requests to vanish.
+func (t *txn) written(author event.PubKey, until int64) (ids []event.ID, err error) {
+	rows, err := t.tx.StmtContext(t.ctx, t.s.written).QueryContext(t.ctx, author[:], until)
+	if err != nil {
+		return nil, fmt.Errorf("look up: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var b []byte
+		if err := rows.Scan(&b); err != nil {
+			return nil, fmt.Errorf("look up: %w", err)
+		}
+		var id event.ID
+		copy(id[:], b)
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// deleted reports whether a stored deletion or request to vanish by its author covers the event (NIP-09, NIP-62).
 func (t *txn) deleted(e *event.Event) (bool, error) {
+	if e.Kind == event.KindVanish {
+		return false, nil
+	}
+	if gone, err := t.found(t.s.vanished, []any{e.PubKey[:], int64(e.CreatedAt)}); err != nil || gone {
+		return gone, err
+	}
 	if e.Kind == event.KindDeletion {
 		return false, nil // deleting a deletion has no effect
 	}
