@@ -36,7 +36,7 @@ type Config struct {
 	MaxRelays       int // discovered ones
 	RootsPerRepo    int
 	ConcurrentDials int
-	OpenBatches     int // unanswered asks per connection
+	OpenBatches     int // unanswered asks per connection, and as many of the daily pass
 	BatchChunks     int // chunks of TagsPerFilter values in one batch
 	Seed            uint64
 }

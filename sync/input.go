@@ -212,6 +212,9 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 		e.startPass(r, since, now)
 	case !first && !r.lastFull.IsZero() && now.Sub(r.lastFull) < e.cfg.FullInterval:
 		r.full, r.nextFull = false, e.fullAfter(r.lastFull) // a full pass was made today
+		if r.refill {
+			r.nextFull = now
+		}
 		e.startPass(r, since, now)
 	default:
 		r.passSince, r.nextCursor, r.refill = time.Time{}, time.Time{}, false
@@ -252,7 +255,9 @@ func (e *Engine) down(r *remote, down relay.Down, now time.Time) {
 		why = "dial failed"
 	} else {
 		r.disconnectedAt = now
-		r.full = r.full && r.daily == nil // a daily pass begins again
+		if r.daily != nil { // it begins again
+			r.full, r.refill = false, true
+		}
 		e.suspend(r)
 		e.forgetAwaited(r)
 		r.nextCursor = time.Time{}

@@ -59,13 +59,12 @@ func (e *Engine) Order(o Order, now time.Time) error {
 	return nil
 }
 
-// syncNow makes a relay due for a full pass, behind the one that is open, and for a dial unless it has named a later moment itself.
+// syncNow makes a relay due for a full pass and for what has failed there, and for a dial unless it has named a later moment itself.
 func (e *Engine) syncNow(r *remote, now time.Time) {
-	r.refill = true
-	if !r.full {
-		r.nextFull = now
+	e.passAgain(r, now)
+	for _, b := range r.waiting {
+		b.retryAt = time.Time{}
 	}
-	e.touch(r)
 	if r.phase == Disconnected {
 		r.health = e.cfg.Health.Due(r.health, now)
 	}

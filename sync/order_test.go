@@ -110,3 +110,70 @@ func TestPairingAKnownRelay(t *testing.T) {
 	require.Equal(t, 1, s.e.hosts[one.Hostname()].conns)
 	require.Empty(t, s.e.operator)
 }
+
+// The pass that was ordered begins anew when a short absence cuts it off.
+func TestSyncNowOutlivesAShortAbsence(t *testing.T) {
+	s := newScript(t)
+	s.picture(anns(announce("alice", "tool", t0, nil, one)))
+	s.sync(one)
+	s.mark(one)
+	s.elapse(time.Minute)
+	s.mark(one)
+	require.NoError(t, s.command(SyncNow, one))
+	ordered := s.now
+	require.NotEmpty(t, s.pending(one))
+	s.down(one)
+	s.elapse(30 * time.Second)
+	s.up(one)
+	s.settleAll(one)
+	s.elapse(time.Minute)
+	s.settleAll(one)
+	s.elapse(time.Second)
+	require.True(t, s.e.relays[one].lastFull.After(ordered))
+}
+
+// A relay that answers one batch badly is degraded. An order begins a pass of its own there all the same, and has what failed tried again.
+func TestSyncNowAtADegradedRelay(t *testing.T) {
+	s := newScript(t)
+	s.picture(anns(announce("alice", "tool", t0, nil, one)))
+	s.up(one)
+	bad := s.pending(one)[0]
+	s.fail(bad)
+	s.settleAll(one)
+	require.Equal(t, ConnectedDegraded, s.phase(one))
+	require.Empty(t, s.pending(one))
+	require.NoError(t, s.command(SyncNow, one))
+	require.NotEmpty(t, s.pending(one), "asked at once")
+	s.settleAll(one)
+	s.elapse(time.Second)
+	s.settleAll(one)
+	require.Equal(t, Connected, s.phase(one))
+	require.Less(t, s.now.Sub(s.e.relays[one].lastFull), time.Minute)
+}
+
+// A batch that fails day after day does not keep the next daily pass from beginning.
+func TestDailyPassThatCannotEndMakesWayForTheNext(t *testing.T) {
+	s := newScript(t)
+	a := announce("alice", "tool", t0, nil, one)
+	s.picture(anns(a))
+	s.sync(one)
+	begun := map[*pass]bool{}
+	for range 3 * 24 {
+		s.elapse(time.Hour)
+		for range 100 {
+			open := s.pending(one)
+			if len(open) == 0 {
+				break
+			}
+			if p := s.e.relays[one].daily; p != nil {
+				begun[p] = true
+			}
+			if at, asked := tagValues(open[:1], "a")[a.Ref.String()]; asked && at == 0 {
+				s.fail(open[0])
+				continue
+			}
+			s.settle(open[0])
+		}
+	}
+	require.Len(t, begun, 3)
+}

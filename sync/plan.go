@@ -90,10 +90,13 @@ func (e *Engine) nextDialer() {
 	}
 }
 
-// planFull starts the daily pass over everything. A pass with since that only waits for batches that fail makes way.
+// planFull starts the daily pass over everything. Passes that only wait for batches that fail make way.
 func (e *Engine) planFull(r *remote, now time.Time) {
-	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || r.daily != nil || (r.pass != nil && !r.stuck()) {
+	if r.nextFull.IsZero() || now.Before(r.nextFull) || r.phase == Syncing || (r.daily != nil && !r.daily.stuck(r)) || (r.pass != nil && !r.stuck()) {
 		return
+	}
+	if r.daily != nil {
+		e.dropPass(r, r.daily) // the new one asks for what failed of it
 	}
 	e.to(r, Syncing, "daily catch-up", now)
 	r.refill = false
@@ -104,6 +107,16 @@ func (e *Engine) planFull(r *remote, now time.Time) {
 // stuck reports that all that is left of the pass are batches that failed.
 func (r *remote) stuck() bool {
 	return r.pass != nil && r.pass.issued && len(r.waiting) > 0 && !r.busy()
+}
+
+// stuck reports that all that is left of a pass are batches that failed.
+func (p *pass) stuck(r *remote) bool {
+	for b := range r.open {
+		if b.pass == p {
+			return false
+		}
+	}
+	return p.issued
 }
 
 // planPhase makes the double check: nothing pending, and what was learned has come back or had its time.
@@ -118,6 +131,9 @@ func (e *Engine) planPhase(r *remote, now time.Time) {
 	e.forgetAwaited(r)
 	if len(r.waiting) > 0 {
 		e.to(r, ConnectedDegraded, "nothing pending twice, a batch failed", now)
+		if r.refill {
+			r.nextFull = now
+		}
 		return
 	}
 	e.synced(r, now)

@@ -51,11 +51,28 @@ func wiped(missing, known int) bool {
 	return missing > 0 && (missing == known || (missing >= 10 && missing*10 > known))
 }
 
-// refill has a relay asked for everything once more, after what it is being asked. Until then it counts as never asked, so that a restart
-// does not forget it.
+// owed is the last full pass of a relay that owes one, which is stored so that a restart does not forget it. It is not zero: that is a
+// relay whose first sync is not over, and goes on where it was.
+var owed = time.Unix(1, 0).UTC()
+
+// lastPass is when the last full pass ended, zero before the first and while one is owed.
+func (r *remote) lastPass() time.Time {
+	if r.lastFull.Equal(owed) {
+		return time.Time{}
+	}
+	return r.lastFull
+}
+
+// refill has a relay asked for everything once more, after what it is being asked.
 func (e *Engine) refill(r *remote, now time.Time) {
-	r.refill, r.lastFull, r.unsafe = true, time.Time{}, true
-	if !r.full {
+	r.lastFull, r.unsafe = owed, true
+	e.passAgain(r, now)
+}
+
+// passAgain makes a relay due for a full pass, behind the one that is open unless that cannot be completed.
+func (e *Engine) passAgain(r *remote, now time.Time) {
+	r.refill = true
+	if !r.full || r.phase == ConnectedDegraded {
 		r.nextFull = now
 	}
 	e.touch(r)

@@ -76,7 +76,7 @@ func TestLostEventsAreAskedForAgain(t *testing.T) {
 	require.Contains(t, tagValues(open, "a"), a.Ref.String())
 	require.Zero(t, tagValues(open, "a")[a.Ref.String()], "without since")
 	require.Contains(t, kinds(open), 30617, "its announcement may be among them")
-	require.True(t, s.state.relays[one].LastFull.IsZero(), "a restart does not forget it")
+	require.Equal(t, owed, s.state.relays[one].LastFull, "a restart does not forget it")
 	s.settleAll(one)
 	require.Equal(t, Connected, s.phase(one))
 	require.False(t, s.state.relays[one].LastFull.IsZero())
@@ -96,7 +96,7 @@ func TestLossesInTheMiddleOfAFullPassAreAskedForBehindIt(t *testing.T) {
 		s.settle(b)
 	}
 	s.facts(selfsub.Facts{Picture: s.pict, Answered: true, Lost: 1})
-	require.True(t, s.state.relays[one].LastFull.IsZero())
+	require.Equal(t, owed, s.state.relays[one].LastFull)
 	times := 0
 	for range 100 {
 		open := s.pending(one)
@@ -111,4 +111,39 @@ func TestLossesInTheMiddleOfAFullPassAreAskedForBehindIt(t *testing.T) {
 	require.Equal(t, 1, times, "once more")
 	require.Equal(t, Connected, s.phase(one))
 	require.False(t, s.state.relays[one].LastFull.IsZero())
+}
+
+// A full pass that is owed for a loss is made after a restart, too, though there is something else left to ask.
+func TestPassForALossIsOwedAfterARestart(t *testing.T) {
+	s := newScript(t)
+	a := anns(announce("alice", "tool", t0, nil, one))
+	s.picture(a)
+	s.sync(one)
+	s.elapse(time.Minute)
+	s.mark(one)
+	s.away = true
+	s.steady(a)
+	s.facts(selfsub.Facts{Picture: s.pict, Answered: true, Lost: 3})
+	require.NotEmpty(t, s.pending(one))
+	s.facts(selfsub.Facts{Picture: s.pict, Roots: []selfsub.Root{root("new", a[0].Ref)}})
+	require.True(t, s.e.Snapshot(s.now).Relays[0].LastFull.IsZero())
+	s.away = false
+	s.restart()
+	s.elapse(time.Second)
+	s.picture(a)
+	s.up(one)
+	asked := false
+	for range 100 {
+		open := s.pending(one)
+		if len(open) == 0 {
+			break
+		}
+		if at, ok := tagValues(open[:1], "a")[a[0].Ref.String()]; ok && at == 0 {
+			asked = true
+		}
+		s.settle(open[0])
+		s.elapse(10 * time.Second)
+	}
+	require.True(t, asked, "without since")
+	require.WithinDuration(t, s.now, s.e.relays[one].lastFull, time.Minute)
 }

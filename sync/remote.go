@@ -90,7 +90,7 @@ type remote struct {
 	disconnectedAt time.Time
 	lastFull       time.Time
 	nextFull       time.Time
-	refill         bool // what the own relay has lost is to be asked for, by a full pass that has not begun
+	refill         bool // a full pass was asked for, by an order or a loss, and has not begun, or was cut off
 	removeAt       time.Time
 
 	dirty    bool // stands in Engine.dirty

@@ -25,6 +25,7 @@ type repo struct {
 
 	surveyed bool // the ledger has what the own relay holds of it; before, remote relays are not asked for its history
 	toSurvey bool // stands in Engine.unsurveyed
+	changed  bool // has other coordinates than the open AskOwn asks about
 
 	lacks     map[event.ID]time.Time // ancestors that nobody has, by when they were noted
 	lackDay   time.Time

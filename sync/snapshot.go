@@ -110,7 +110,7 @@ func (e *Engine) view(r *remote, now time.Time) *RelayView {
 		Health: e.cfg.Health.Status(r.health, at), Failures: r.health.Failures,
 		Repos: len(r.wants), Polled: r.notLive(), Wide: r.wide, PollEvery: r.heat.took, Aside: len(r.aside),
 		BatchesPending: len(r.open), BatchesFailed: len(r.waiting), Unasked: len(r.todo) + len(r.unread),
-		Stored: r.stored, Cursor: r.cursor, LastFull: r.lastFull, NextFull: r.nextFull,
+		Stored: r.stored, Cursor: r.cursor, LastFull: r.lastPass(), NextFull: r.nextFull,
 		Note: r.lastNote, Changes: slices.Clone(r.changes),
 	}
 	if r.live != nil {

@@ -19,7 +19,7 @@ const (
 
 // resurvey has a repo surveyed, again when its coordinates have changed.
 func (e *Engine) resurvey(r *repo) {
-	r.surveyed = false
+	r.surveyed, r.changed = false, true
 	e.surveyAgain(r)
 }
 
@@ -57,6 +57,7 @@ func (e *Engine) survey() {
 		if r.toSurvey = false; gone {
 			continue
 		}
+		r.changed = false
 		e.surveying = append(e.surveying, r)
 		ask.Refs = append(ask.Refs, r.currentCoords()...)
 		ask.Roots = append(ask.Roots, e.rootIDs(r)...)
@@ -82,7 +83,7 @@ func (e *Engine) surveyAnswered(lost int, now time.Time) {
 				e.refill(w.remote, now)
 			}
 		}
-		if r.toSurvey {
+		if r.changed {
 			continue
 		}
 		r.surveyed = true

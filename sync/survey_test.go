@@ -239,3 +239,19 @@ func TestRepoThatIsGoneIsNotSurveyed(t *testing.T) {
 	s.facts(selfsub.Facts{Announcements: anns(announce("alice", "tool", t0.Add(time.Second), nil, one)), Picture: 1})
 	require.Len(t, s.own, 2)
 }
+
+// An own relay whose connection is lost again and again brings a picture in the middle of each survey; what was surveyed counts all the same.
+func TestPictureInTheMiddleOfASurveyDoesNotTakeItsAnswerAway(t *testing.T) {
+	s := newScript(t)
+	s.away = true
+	a := anns(announce("alice", "tool", t0, nil, one))
+	s.picture(a)
+	s.up(one)
+	s.settleAll(one)
+	require.Empty(t, tagValues(s.pending(one), "a"))
+	s.picture(a)
+	s.facts(selfsub.Facts{Picture: s.pict, Answered: true})
+	require.True(t, s.e.repos[a[0].Ref].surveyed)
+	require.NotEmpty(t, tagValues(s.pending(one), "a"), "its history is asked for")
+	require.Len(t, s.own, 2, "and it is compared once more")
+}
