@@ -17,6 +17,7 @@ var errBroken = errors.New("too many frames that cannot be read")
 
 // frame handles one message of the relay.
 func (c *Conn) frame(f Frame) {
+	c.sock.Took(f)
 	c.seen, c.seenAt = f.n, f.At
 	c.tellMode()
 	if f.Kind != FrameNotice {

@@ -43,6 +43,7 @@ type Frame struct {
 	At    time.Time
 	Err   error  // of a broken frame
 	n     uint64 // position on its socket, from 1
+	held  int64  // bytes of it that are kept
 }
 
 const (

@@ -119,6 +119,7 @@ func (o *own) frame(f Frame, ok bool) {
 		o.deaf = true
 		return
 	}
+	o.sock.Took(f)
 	switch f.Kind {
 	case FrameOK:
 		id, err := event.ParseID(f.Sub)

@@ -25,6 +25,7 @@ type SocketOptions struct {
 	SendFrames  int           // outgoing messages that may wait, 1024
 	SendBytes   int64         // their size, 8 MiB; one message alone may be larger
 	FrameBuffer int           // incoming frames that may wait for the consumer, 16
+	FrameBytes  int64         // their size, 4 MiB; one frame alone may be larger
 }
 
 func (o SocketOptions) withDefaults() SocketOptions {
@@ -35,6 +36,7 @@ func (o SocketOptions) withDefaults() SocketOptions {
 	def(&o.SendFrames, 1024)
 	def(&o.SendBytes, 8<<20)
 	def(&o.FrameBuffer, 16)
+	def(&o.FrameBytes, 4<<20)
 	return o
 }
 
@@ -45,7 +47,7 @@ var (
 )
 
 // Socket is one open websocket to a relay: a reader, a writer and a pinger goroutine. One goroutine consumes
-// Frames; Send, LastHeard and Close may be called from any.
+// Frames, and says Took of each; Send, LastHeard and Close may be called from any.
 type Socket struct {
 	conn   *websocket.Conn
 	opts   SocketOptions
@@ -54,6 +56,9 @@ type Socket struct {
 
 	queue  chan []byte
 	queued atomic.Int64 // bytes in queue
+
+	waiting atomic.Int64  // bytes of the frames that were read and not taken
+	freed   chan struct{} // has room for one: some were taken
 
 	max    int64         // bytes of a message that is kept
 	read   atomic.Uint64 // frames read so far
@@ -78,6 +83,7 @@ func newSocket(conn *websocket.Conn, heard *clock, maxMessage int64, o SocketOpt
 		conn: conn, opts: o, heard: heard, max: maxMessage,
 		frames: make(chan Frame, o.FrameBuffer),
 		queue:  make(chan []byte, o.SendFrames),
+		freed:  make(chan struct{}, 1),
 		quit:   make(chan struct{}),
 		done:   make(chan struct{}),
 	}
@@ -95,6 +101,15 @@ func newSocket(conn *websocket.Conn, heard *clock, maxMessage int64, o SocketOpt
 
 // Frames gives what the relay sends, in order. It is closed when the connection has ended; Done and Failure follow.
 func (s *Socket) Frames() <-chan Frame { return s.frames }
+
+// Took says that a frame was received from Frames: what it takes up is free for others.
+func (s *Socket) Took(f Frame) {
+	s.waiting.Add(-f.held)
+	select {
+	case s.freed <- struct{}{}:
+	default:
+	}
+}
 
 // LastHeard is the moment of the last frame, ping or pong of the relay.
 func (s *Socket) LastHeard() time.Time { return s.heard.last() }
@@ -192,6 +207,7 @@ func (s *Socket) readAll() {
 			f = largeFrame(buf.Bytes())
 		} else {
 			f = SplitFrame(bytes.Clone(buf.Bytes()))
+			f.held = int64(buf.Len())
 		}
 		f.At, f.n = s.heard.last(), n
 		if !s.hand(f) {
@@ -228,14 +244,28 @@ func (s *Socket) heardAfter(n uint64) (time.Time, bool) {
 
 // hand waits for the consumer, and tells the pinger so: while the reader waits it sees no pong.
 func (s *Socket) hand(f Frame) bool {
-	select {
-	case s.frames <- f:
-		return true
-	default:
+	if s.roomFor(f) {
+		s.waiting.Add(f.held)
+		select {
+		case s.frames <- f:
+			return true
+		default:
+			s.waiting.Add(-f.held)
+		}
 	}
 	s.waits.Add(1)
 	s.atDoor.Store(true)
 	defer s.atDoor.Store(false)
+	for !s.roomFor(f) {
+		select {
+		case <-s.freed:
+		case <-s.quit:
+			return true
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+	s.waiting.Add(f.held)
 	select {
 	case s.frames <- f:
 		return true
@@ -244,6 +274,11 @@ func (s *Socket) hand(f Frame) bool {
 	case <-s.ctx.Done():
 		return false
 	}
+}
+
+func (s *Socket) roomFor(f Frame) bool {
+	waiting := s.waiting.Load()
+	return waiting == 0 || waiting+f.held <= s.opts.FrameBytes
 }
 
 func (s *Socket) writeAll() {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -74,7 +75,7 @@ func TestSocketAsksAndHears(t *testing.T) {
 
 // stripped leaves what a frame says.
 func stripped(f Frame) Frame {
-	f.At, f.Size = time.Time{}, 0
+	f.At, f.Size, f.held = time.Time{}, 0, 0
 	return f
 }
 
@@ -189,6 +190,30 @@ func TestLargeMessagesAreLeftOut(t *testing.T) {
 		require.Equal(t, Frame{Kind: Broken, Err: errLarge, n: 2}, stripped(<-s.Frames()))
 		require.Equal(t, Frame{Kind: Broken, Err: errLarge, Sub: "h1-1", n: 3}, stripped(<-s.Frames()))
 		require.Equal(t, "still here", (<-s.Frames()).Text)
+	})
+}
+
+// TestFramesThatWaitAreBoundedInBytes: sixteen of the largest frames from each of a thousand relays would be 64 GiB.
+func TestFramesThatWaitAreBoundedInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relaytest.Start(t, relaytest.Options{})
+		s := mustDial(t, testDialer(r, func(o *DialerOptions) { o.MessageBytes, o.Socket.FrameBytes = 1<<20, 250_000 }))
+		notice := `["NOTICE","` + strings.Repeat("x", 100_000) + `"]`
+		for range 10 {
+			r.Broadcast(notice)
+		}
+		r.Broadcast(`["NOTICE","` + strings.Repeat("x", 900_000) + `"]`)
+		r.Broadcast(`["NOTICE","last"]`)
+		synctest.Wait()
+		for range 10 {
+			require.EqualValues(t, min(2*len(notice), int(s.waiting.Load())), s.waiting.Load())
+			s.Took(<-s.Frames())
+			synctest.Wait()
+		}
+		require.Len(t, s.Frames(), 1, "a frame that is larger than the bound waits alone")
+		s.Took(<-s.Frames())
+		synctest.Wait()
+		require.Equal(t, "last", (<-s.Frames()).Text)
 	})
 }
 
@@ -312,6 +337,32 @@ func TestDialFailuresAreTyped(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestHeadersOfAHandshakeAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		d := NewDialer(DialerOptions{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				defer server.Close()
+				if _, err := server.Read(make([]byte, 4096)); err != nil {
+					return
+				}
+				line := "HTTP/1.1 101 Switching Protocols\r\n"
+				for err := error(nil); err == nil; line = "X: " + strings.Repeat("x", 1000) + "\r\n" {
+					var n int
+					n, err = server.Write([]byte(line))
+					sent.Add(int64(n))
+				}
+			}()
+			return client, nil
+		}})
+		_, f := d.Dial(t.Context(), testURL, Stranger)
+		require.NotNil(t, f)
+		require.ErrorContains(t, f, "header")
+		require.Less(t, sent.Load(), int64(128<<10))
+	})
 }
 
 // answering gives connections whose other end reads a request and then sends a text.

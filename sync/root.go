@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
@@ -129,7 +131,11 @@ func (e *Engine) number(r *repo, id event.ID, createdAt int64, now time.Time) {
 		return
 	}
 	if len(r.roots) >= e.cfg.RootsPerRepo {
-		r.capped = true
+		if !r.capped {
+			r.capped = true
+			e.log.Warn("repo has more root events than limits.roots_per_repo; what is said about the others is not asked for",
+				zap.Stringer("repo", r.ref), zap.Int("roots", len(r.roots)))
+		}
 		return
 	}
 	n := uint32(len(r.roots))

@@ -197,6 +197,22 @@ func TestParseLimits(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestParseBoundsDepth: what is nested in fields that nobody knows, or where a string is to stand.
+func TestParseBoundsDepth(t *testing.T) {
+	nested := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	good := string(text(t, sign(t, nostr.Event{Kind: 1, Content: "x", Tags: nostr.Tags{}})))
+	e, err := Parse([]byte(`{"deep":`+nested(10_000)+","+good[1:]), DefaultLimits())
+	require.NoError(t, err)
+	require.Equal(t, "x", e.Content)
+
+	requireReason(t, ReasonJSON, []byte(`{"deep":`+nested(10_001)+","+good[1:]), Limits{})
+	for _, field := range []string{`"content":"x"`, `"tags":[]`} {
+		name, _, _ := strings.Cut(field, ":")
+		require.Contains(t, good, field)
+		requireReason(t, ReasonJSON, []byte(strings.Replace(good, field, name+":"+nested(400_000), 1)), Limits{})
+	}
+}
+
 // TestParseKeepsNothing: buffers of the reader are used again.
 func TestParseKeepsNothing(t *testing.T) {
 	raw := object(t, fields(t))

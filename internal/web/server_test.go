@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +93,49 @@ func TestATakenAddressIsAnErrorOfTheStart(t *testing.T) {
 	o.Listen = l.Addr().String()
 	_, err = Listen(t.Context(), o)
 	require.ErrorContains(t, err, "http: listen tcp "+o.Listen)
+}
+
+// TestConnectionsBeyondTheirNumberWait: whoever holds all of them holds up the others, but costs no more.
+func TestConnectionsBeyondTheirNumberWait(t *testing.T) {
+	url, stop := start(t, options(sample(), conditions(false)))
+	var held []net.Conn
+	for range maxConnections {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", url[len("http://"):])
+		require.NoError(t, err)
+		held = append(held, c)
+		_, err = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, err)
+		_, err = c.Read(make([]byte, 1))
+		require.NoError(t, err, "it is served, and stays open")
+	}
+	one, err := new(net.Dialer).DialContext(t.Context(), "tcp", url[len("http://"):])
+	require.NoError(t, err)
+	held = append(held, one)
+	_, err = io.WriteString(one, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	require.NoError(t, one.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+	_, err = one.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, held[0].Close())
+	require.NoError(t, one.SetReadDeadline(time.Now().Add(time.Minute)))
+	_, err = one.Read(make([]byte, 1))
+	require.NoError(t, err, "there is a place")
+	for _, c := range held {
+		_ = c.Close()
+	}
+	require.NoError(t, stop())
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	url, stop := start(t, options(sample(), conditions(false)))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)
+	require.NoError(t, err)
+	req.Header.Set("X-Large", strings.Repeat("x", 2*maxHeaderBytes))
+	resp, err := newClient(t).Do(req)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, resp.StatusCode)
+	require.NoError(t, stop())
 }
 
 func TestServerHasDeadlinesAndBounds(t *testing.T) {
