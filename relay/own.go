@@ -182,7 +182,8 @@ func (o *own) send(msg []byte) {
 	if o.sock == nil {
 		return
 	}
-	if err := o.sock.Send(msg); err != nil {
+	err := o.sock.Send(msg)
+	if err != nil {
 		o.loop.p.o.Log.Debug("own relay does not take a message", zap.Error(err))
 	}
 }

@@ -51,7 +51,7 @@ func startSocks(t *testing.T, target string) *socks {
 }
 
 func (s *socks) serve(c net.Conn) {
-	defer c.Close() //nolint:errcheck // a test's end of a pipe
+	defer c.Close()
 	r := bufio.NewReader(c)
 	read := func(n int) []byte {
 		b := make([]byte, n)
@@ -94,7 +94,7 @@ func (s *socks) serve(c net.Conn) {
 	if err != nil {
 		return
 	}
-	defer to.Close() //nolint:errcheck // as above
+	defer to.Close()
 	write(5, 0, 0, 1, 0, 0, 0, 0, 0, 0)
 	go func() {
 		_, _ = io.Copy(to, r)

@@ -77,7 +77,7 @@ func (c client) ask(ctx context.Context, method, path string, query url.Values, 
 		}
 		return nil, withCode(exitUnreachable, fmt.Errorf("no daemon answers at %s (http.listen): %w", c.base, err))
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is left to lose
+	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, withCode(exitUnreachable, fmt.Errorf("read the answer of %s: %w", c.base, err))

@@ -26,7 +26,7 @@ func (t Token) GoString() string { return mask }
 func (t Token) MarshalText() ([]byte, error) { return []byte(mask), nil }
 
 const (
-	tokenFile  = "ngit-sync.token"
+	tokenFile  = "ngit-sync.token" //nolint:gosec // the name of the file, not what is in it
 	tokenBytes = 32
 	leastToken = 16 // characters
 )

@@ -196,7 +196,6 @@ func TestPlansUseIndexes(t *testing.T) {
 		for _, driver := range p.drivers {
 			rows, err := relay.store.read.Query("EXPLAIN QUERY PLAN "+p.text, slices.Concat(driver, p.rest, []any{10})...)
 			require.NoError(t, err)
-			defer func() { require.NoError(t, rows.Close()) }()
 			for rows.Next() {
 				var a, b, c int
 				var detail string
@@ -207,6 +206,7 @@ func TestPlansUseIndexes(t *testing.T) {
 				}
 			}
 			require.NoError(t, rows.Err())
+			require.NoError(t, rows.Close())
 		}
 	}
 }
