@@ -53,10 +53,11 @@ func (*noLedger) IrrelevantAddressed(context.Context, event.PubKey, string) ([]e
 	return nil, nil
 }
 
-// publishFile gives a corpus to a publisher of its own, in this process and without network but for the sink, and
+// publishFile gives a corpus to a publisher of its own, with a window of events without an answer (0: its default), in this process and
+// without network but for the sink, which the proxy may stand before, and
 // gives the rate in events a second and the CPU time of
 // one event in microseconds, the sink's included. Events are parsed as a connection does.
-func publishFile(ctx context.Context, c *corpus) (rate, cost float64, err error) {
+func publishFile(ctx context.Context, c *corpus, window int, delay time.Duration) (rate, cost float64, err error) {
 	events := newStore()
 	wanted, err := fill(events, c, []string{"ws://" + loopback + ":1"})
 	if err != nil {
@@ -67,14 +68,23 @@ func publishFile(ctx context.Context, c *corpus) (rate, cost float64, err error)
 		return 0, 0, err
 	}
 	defer own.close()
-	url, err := relayurl.Canonical(own.urls()[0])
+	address := own.urls()[0]
+	if delay > 0 {
+		far, err := newDelayProxy(ctx, address, delay)
+		if err != nil {
+			return 0, 0, err
+		}
+		defer far.close()
+		address = far.url()
+	}
+	url, err := relayurl.Canonical(address)
 	if err != nil {
 		return 0, 0, err
 	}
 	reports := make(chan relay.Report, 1024)
 	p := relay.NewPublisher(relay.PublisherOptions{
 		Own: url, Dialer: relay.NewDialer(relay.DialerOptions{}), Ledger: &noLedger{}, Reports: reports,
-		Rules: nip34.Rules{Domains: []string{domain}}, PublishAtOnce: true,
+		Rules: nip34.Rules{Domains: []string{domain}}, PublishAtOnce: true, Window: window,
 	})
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)

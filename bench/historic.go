@@ -42,7 +42,7 @@ func (l *lab) historic() (err error) {
 	add("sent by the remote for one event", "times", got.sent/got.events, nil)
 	add("questions", "", got.pages, nil)
 	add("reconciliations", "", got.sessions, nil)
-	filed, cost, err := publishFile(ctx, c)
+	filed, cost, err := publishFile(ctx, c, 0, 0)
 	if err != nil {
 		return fmt.Errorf("publisher alone: %w", err)
 	}

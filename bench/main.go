@@ -65,6 +65,8 @@ var scenarios = []struct {
 	{"reconcile", "one event in a hundred is missing: by negentropy and by pages", (*lab).reconcile},
 	{"pages", "a history by pages on loopback and at a round trip of 100 ms", (*lab).pages},
 	{"ledger", "our side of a reconciliation of very many ids", (*lab).reconcileLedger},
+	{"window", "the publisher alone, by the size of its window", (*lab).window},
+	{"start", "from a database of 50,000 roots and a million ledger rows to the first question", (*lab).start},
 	{"resume", "a historic pass that is cut in the middle: what is fetched twice", (*lab).resume},
 }
 

@@ -69,6 +69,30 @@ func BenchmarkRecord(b *testing.B) {
 	})
 }
 
+// BenchmarkGroups is one ledger row, written in transactions of so many.
+func BenchmarkGroups(b *testing.B) {
+	bothDialects(b, func(b *testing.B, db storetest.Database) {
+		for _, group := range []int{1, 10, 100, 500} {
+			b.Run(fmt.Sprint(group), func(b *testing.B) {
+				s := benchOpen(b, db)
+				from := time.Now().Nanosecond() // the database is shared: other ids
+				entries := make([]relay.Entry, b.N)
+				for i := range entries {
+					entries[i] = relay.Entry{Event: benchEvent(b, from+i), Disposition: relay.Stored, Source: "wss://a.example", At: time.Now()}
+				}
+				b.ResetTimer()
+				for chunk := range slices.Chunk(entries, group) {
+					for _, e := range chunk {
+						s.Record(e)
+					}
+					require.NoError(b, s.Flush(b.Context()))
+				}
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+			})
+		}
+	})
+}
+
 // BenchmarkPark is one event that waits and goes again.
 func BenchmarkPark(b *testing.B) {
 	bothDialects(b, func(b *testing.B, db storetest.Database) {
