@@ -144,7 +144,7 @@ func hostileFrom(t *testing.T, seed uint64) {
 		g.ask(id, fs...)
 		end := g.wait(id)
 		require.Less(t, time.Since(start), 3*time.Hour)
-		time.Sleep(time.Minute) // what is late has come
+		<-time.After(time.Minute) // what is late has come
 		g.judge(fs, end, m.events, ours)
 	}
 	require.Zero(t, g.sink.held)

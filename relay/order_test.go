@@ -227,7 +227,7 @@ func TestOrderAmongTheReady(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, []string{"l", "ld", "n", "s", "i", "r1", "q1", "r2", "q2", "r3", "d"}, got)
+	require.Equal(t, []string{"s", "l", "ld", "n", "i", "r1", "q1", "r2", "q2", "r3", "d"}, got, "a state does not wait behind live events")
 }
 
 func TestAtMostTheWindowIsInFlight(t *testing.T) {
