@@ -67,7 +67,7 @@ var (
 	globalV6   = netip.MustParsePrefix("2000::/3")
 )
 
-// carried is the IPv4 address inside a NAT64 (RFC 6052), 6to4 (RFC 3056) or IPv4-compatible (RFC 4291) address: a gateway
+// carried is the IPv4 address inside a NAT64 (RFC 6052), 6to4 (RFC 3056), ISATAP (RFC 5214) or IPv4-compatible (RFC 4291) address: a gateway
 // would take us there. Other addresses are given back.
 func carried(a netip.Addr) netip.Addr {
 	if !a.Is6() {
@@ -79,6 +79,8 @@ func carried(a netip.Addr) netip.Addr {
 		return netip.AddrFrom4([4]byte(b[12:16]))
 	case sixToFour.Contains(a):
 		return netip.AddrFrom4([4]byte(b[2:6]))
+	case b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe:
+		return netip.AddrFrom4([4]byte(b[12:16]))
 	}
 	return a
 }

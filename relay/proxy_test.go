@@ -150,17 +150,23 @@ func TestGuardLooksAtNamesInFrontOfAProxy(t *testing.T) {
 	p := startSocks(t, "")
 	d := NewDialer(DialerOptions{Proxy: &Proxy{URL: p.url(t, "")}, AllowPrivate: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}})
 	for u, allowed := range map[relayurl.URL]bool{
-		"ws://127.0.0.1":               false,
-		"ws://[::1]":                   false,
-		"ws://[::ffff:192.168.1.1]":    false,
-		"ws://169.254.169.254":         false,
-		"ws://10.2.0.1":                false,
-		"ws://10.1.0.1":                true,
-		"ws://localhost":               false,
-		"ws://x.localhost":             false,
-		"ws://relay.example.com:22":    false,
-		"ws://relay.example.com:443":   true,
-		"ws://relay.example.com:65535": true,
+		"ws://127.0.0.1":                false,
+		"ws://[::1]":                    false,
+		"ws://[::ffff:192.168.1.1]":     false,
+		"ws://169.254.169.254":          false,
+		"ws://10.2.0.1":                 false,
+		"ws://10.1.0.1":                 true,
+		"ws://localhost":                false,
+		"ws://x.localhost":              false,
+		"ws://metadata":                 false,
+		"ws://metadata.google.internal": false,
+		"ws://printer.local":            false,
+		"ws://nas.home.arpa":            false,
+		"ws://[64:ff9b::a9fe:a9fe]":     false,
+		"ws://[2002:7f00:1::]":          false,
+		"ws://relay.example.com:22":     false,
+		"ws://relay.example.com:443":    true,
+		"ws://relay.example.com:65535":  true,
 	} {
 		before := len(p.names())
 		_, f := d.Dial(t.Context(), u, Stranger)

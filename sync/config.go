@@ -13,11 +13,12 @@ type Config struct {
 	Rules  nip34.Rules
 	Health health.Policy
 
-	Bootstrap   []relayurl.URL // asked for announcements; never removed
-	Pinned      []relayurl.URL // as Bootstrap
-	DenyRelays  map[relayurl.URL]bool
-	AllowRelays map[relayurl.URL]bool   // not nil: no other discovered relay is dialled
-	Own         func(relayurl.URL) bool // is this the own relay
+	Bootstrap    []relayurl.URL // asked for announcements; never removed
+	Pinned       []relayurl.URL // as Bootstrap
+	DenyRelays   map[relayurl.URL]bool
+	AllowRelays  map[relayurl.URL]bool   // not nil: no other discovered relay is dialled
+	AllowAddress func(relayurl.URL) bool // is this address, in place of a name, allowed by the configuration
+	Own          func(relayurl.URL) bool // is this the own relay
 
 	SettleDelay     time.Duration // second look before Connected
 	ReconnectWindow time.Duration // a longer absence makes a fresh start
@@ -41,12 +42,13 @@ type Config struct {
 	Seed            uint64
 }
 
-// DefaultConfig is what DESIGN states; Own denies every URL.
+// DefaultConfig is what DESIGN states; Own and AllowAddress deny every URL.
 func DefaultConfig() Config {
 	return Config{
-		Health:      health.DefaultPolicy(),
-		Own:         func(relayurl.URL) bool { return false },
-		SettleDelay: 6 * time.Second, ReconnectWindow: 15 * time.Minute, SinceOverlap: 15 * time.Minute,
+		Health:       health.DefaultPolicy(),
+		Own:          func(relayurl.URL) bool { return false },
+		AllowAddress: func(relayurl.URL) bool { return false },
+		SettleDelay:  6 * time.Second, ReconnectWindow: 15 * time.Minute, SinceOverlap: 15 * time.Minute,
 		FullInterval: 24 * time.Hour, FullJitter: time.Hour, RemoveGrace: 10 * time.Minute,
 		PollInterval: 5 * time.Minute, LearnedFor: 24 * time.Hour, SampleEvery: 7 * 24 * time.Hour,
 		RetryBase: time.Minute, RetryMax: time.Hour,

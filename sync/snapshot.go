@@ -128,6 +128,9 @@ func (e *Engine) view(r *remote, now time.Time) *RelayView {
 		v.NextRetry = earliest(v.NextRetry, b.retryAt)
 	}
 	v.Doing = doing(r, e.waits(r), now)
+	if r.phase == Disconnected && e.doubtful(r) {
+		v.Doing = "not dialled: an address in place of a name, and only one owner names it"
+	}
 	return v
 }
 

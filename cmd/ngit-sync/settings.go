@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -84,6 +85,12 @@ func (s settings) isOwn(u relayurl.URL) bool {
 	return u == s.own || relayurl.MatchHost(string(u), s.cfg.OwnRelay.Domains)
 }
 
+// allowsAddress reports a relay whose address network.allow_private has.
+func (s settings) allowsAddress(u relayurl.URL) bool {
+	addr, literal := u.Address()
+	return literal && slices.ContainsFunc(s.cfg.Network.AllowPrivate, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
 func (s settings) eventLimits() event.Limits {
 	return event.Limits{Bytes: int(s.cfg.Limits.MessageBytes), Tags: s.cfg.Limits.EventTags}
 }
@@ -146,6 +153,7 @@ func (s settings) engine() sync.Config {
 			c.AllowRelays[u] = true
 		}
 	}
+	c.AllowAddress = s.allowsAddress
 	c.SettleDelay, c.ReconnectWindow, c.SinceOverlap = from.SettleDelay, from.ReconnectWindow, from.SinceOverlap
 	c.FullInterval, c.FullJitter, c.RemoveGrace = from.FullInterval, from.FullJitter, from.RemoveGrace
 	c.PollInterval, c.MaxFilters = from.PollInterval, from.MaxFilters

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/internal/config"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
 // configFields calls yield for every key with the path of its field in Config, such as Sync.Bootstrap.
@@ -52,4 +54,14 @@ func TestEveryKeyIsObeyed(t *testing.T) {
 		require.True(t, obeyed, key)
 	})
 	require.Len(t, config.Keys(), keys)
+}
+
+func TestAddressesThatTheConfigurationAllows(t *testing.T) {
+	var set settings
+	set.cfg.Network.AllowPrivate = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd00::/16")}
+	for u, allowed := range map[relayurl.URL]bool{
+		"ws://10.1.2.3:7777": true, "ws://[fd00::1]": true, "ws://10.2.0.1": false, "wss://relay.example.com": false,
+	} {
+		require.Equal(t, allowed, set.engine().AllowAddress(u), u)
+	}
 }

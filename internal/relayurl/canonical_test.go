@@ -176,6 +176,8 @@ func TestParts(t *testing.T) {
 		require.Equal(t, tc.name, u.Hostname())
 		require.Equal(t, tc.port, u.Port())
 		require.Equal(t, tc.secure, u.Secure())
+		_, literal := u.Address()
+		require.Equal(t, tc.name == "::1", literal)
 		parsed, err := url.Parse(u.String())
 		require.NoError(t, err)
 		require.Equal(t, tc.host, parsed.Host)

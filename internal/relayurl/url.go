@@ -1,6 +1,7 @@
 package relayurl
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,12 @@ func (u URL) Host() string {
 func (u URL) Hostname() string {
 	name, _ := splitPort(u.Host())
 	return strings.Trim(name, "[]")
+}
+
+// Address is the host when that is an address and no name.
+func (u URL) Address() (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(u.Hostname())
+	return addr, err == nil
 }
 
 // Port is the port that is dialled, 1 to 65535.
