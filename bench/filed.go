@@ -70,7 +70,7 @@ func publishFile(ctx context.Context, c *corpus, window int, delay time.Duration
 	defer own.close()
 	address := own.urls()[0]
 	if delay > 0 {
-		far, err := newDelayProxy(ctx, address, delay)
+		far, err := newDelayProxy(ctx, own.addresses[0], delay)
 		if err != nil {
 			return 0, 0, err
 		}
