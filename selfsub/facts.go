@@ -24,6 +24,8 @@ type Facts struct {
 	Answered bool
 	// Lost is how many events the answer has found missing that the own relay had.
 	Lost int
+	// LostElsewhere is how many are missing of which nobody knows the repo.
+	LostElsewhere int
 	// Rests is the last row of the ledger that an answer rests on.
 	Rests relay.Seq
 	// Up says whether the own relay could be read when this batch was made.

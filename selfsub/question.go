@@ -26,9 +26,10 @@ type question struct {
 	batch relay.BatchID     // of the step that is being read, 0: none
 	step  int               // roots that it asks about
 	tries int               // that failed
-	lost  int               // events that the own relay had and has no longer
-	again <-chan time.Time  // the next one
-	held  []*event.Event    // shown and not handed on
+	gone  []event.ID        // what the own relay had and has no longer
+	rest  rest
+	again <-chan time.Time // the next one
+	held  []*event.Event   // shown and not handed on
 }
 
 const (
@@ -73,9 +74,10 @@ func (q *question) add(id event.ID) {
 // askQuestion asks the next step, or answers. It waits for the picture, because a relay that is back is read from the start.
 func (s *Subscriber) askQuestion() {
 	q := &s.question
-	if !q.open || q.batch != 0 || s.picture.stage != complete {
+	if !q.open || q.batch != 0 || q.rest.reading || s.picture.stage != complete {
 		return
 	}
+	ours := q.ours
 	var fs []nostr.Filter
 	switch {
 	case len(q.refs) > 0:
@@ -83,14 +85,20 @@ func (s *Subscriber) askQuestion() {
 	case q.at < len(q.roots):
 		q.step = min(len(q.roots)-q.at, surveyRoots)
 		fs = slices.Concat(filters.AboutRoots(q.roots[q.at:q.at+q.step], filters.DefaultValues)...)
+	case !q.rest.read && (s.robbed || len(q.gone) > 0):
+		s.robbed = true
+		s.readRest()
+		return
+	case len(q.rest.ids) > 0:
+		fs, ours = filters.IDs(q.rest.next(), restIDs), s.stored
 	default:
-		s.doubted = false
+		s.doubted, s.robbed = false, q.rest.failed
 		s.answer()
 		return
 	}
 	s.batch++
 	q.batch = s.batch
-	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: fs, Ours: q.ours, Compare: true}})
+	s.wire.Send(s.conn, relay.AskBatch{Batch: relay.Batch{ID: s.batch, Filters: fs, Ours: ours, Compare: true}})
 }
 
 // aboutRepos asks for what tags coordinates, and for the announcements and states of their authors.
@@ -142,13 +150,14 @@ func (s *Subscriber) stepEnded(m relay.Mark, ok bool) {
 		s.stepFailed(m.Err)
 		return
 	}
-	if len(m.Absent) > 0 {
-		q.lost += s.opt.Lost(m.Absent)
-	}
 	switch {
+	case q.rest.read:
+		q.rest.done(m.Absent)
 	case len(q.refs) > 0:
+		q.gone = append(q.gone, m.Absent...)
 		q.refs = nil
 	default:
+		q.gone = append(q.gone, m.Absent...)
 		q.at += q.step
 	}
 	q.batch, q.tries = 0, 0
@@ -170,10 +179,12 @@ func (s *Subscriber) stepFailed(why string) {
 	q.again = time.After(retryPicture)
 }
 
-// answer ends the question. Without a publisher the daemon is about to end.
+// answer ends the question. What is gone is told behind what was shown: a newer version may have taken its place. Without a publisher the
+// daemon is about to end.
 func (s *Subscriber) answer() {
 	if seq, ok := s.handOn(true); ok {
-		s.facts.Answered, s.facts.Rests, s.facts.Lost = true, seq, s.question.lost
+		s.facts.Answered, s.facts.Rests = true, seq
+		s.facts.Lost, s.facts.LostElsewhere = s.lost(s.question.gone), s.lost(s.question.rest.gone)
 		s.question = question{}
 		s.flush()
 	}

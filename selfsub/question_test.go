@@ -32,6 +32,9 @@ type bench struct {
 	overs   int
 	facts   []Facts
 	flushes int
+	lost    [][]event.ID
+	shownBy int           // events handed on when the last loss was told
+	stored  []event.ID    // in the ledger
 	written chan struct{} // nil: at once
 }
 
@@ -52,6 +55,18 @@ func newBench(t *testing.T) *bench {
 				b.overs++
 			}
 			return relay.Seq(len(b.held)), true
+		},
+		Lost: func(ids []event.ID) int {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.lost, b.shownBy = append(b.lost, ids), len(b.held)
+			return len(ids)
+		},
+		Stored: func(_ context.Context, _ nostr.Filter, yield func(int64, int, event.ID)) error {
+			for _, id := range b.stored {
+				yield(1, event.KindComment, id)
+			}
+			return nil
 		},
 		Flush: func(ctx context.Context) error {
 			b.flushes++
@@ -142,7 +157,10 @@ func (b *bench) next() relay.Batch {
 }
 
 // answer ends it, well or not, behind these events.
-func (b *bench) answer(ok bool, events ...*event.Event) {
+func (b *bench) answer(ok bool, events ...*event.Event) { b.answerWithout(ok, nil, events...) }
+
+// answerWithout does so, and says that ids are absent.
+func (b *bench) answerWithout(ok bool, absent []event.ID, events ...*event.Event) {
 	b.t.Helper()
 	synctest.Wait()
 	x := b.next()
@@ -152,7 +170,7 @@ func (b *bench) answer(ok bool, events ...*event.Event) {
 	}
 	ends := slices.Repeat([]relay.FilterEnd{{Done: ok, Failed: !ok}}, len(x.Filters))
 	b.s.Mark(relay.Mark{Conn: b.conn, Batch: x.ID, Filters: ends})
-	b.s.Mark(relay.Mark{Conn: b.conn, Batch: x.ID, Filters: ends, Final: true, Err: "why"})
+	b.s.Mark(relay.Mark{Conn: b.conn, Batch: x.ID, Filters: ends, Final: true, Err: "why", Absent: absent})
 	synctest.Wait()
 }
 

@@ -50,10 +50,13 @@ type Subscriber struct {
 	inbox   chan message
 	reports chan relay.Report
 	asks    chan question
+	rests   chan []event.ID // that a helper has read
 
 	unwritten atomic.Int64 // events of a survey since pages waited for the database
 
 	// owned by Run
+	ctx      context.Context //nolint:containedctx // of Run, for its helpers
+	helpers  sync.WaitGroup
 	wire     Wire
 	conn     relay.ConnID
 	open     bool // dialled, and Down has not been said
@@ -64,6 +67,7 @@ type Subscriber struct {
 	picture  picture
 	question question
 	doubted  bool // the last question was given up
+	robbed   bool // a loss was found, and what else may be gone was not looked for to the end
 	facts    Facts
 	seen     relay.Observed // with facts, for the publisher alone
 	window   <-chan time.Time
@@ -106,7 +110,7 @@ const (
 // New makes a subscriber. Its Reports are those of the wire given to Run.
 func New(opt Options) *Subscriber {
 	return &Subscriber{
-		opt: opt, inbox: make(chan message, 256), reports: make(chan relay.Report, 16), asks: make(chan question, 1),
+		opt: opt, inbox: make(chan message, 256), reports: make(chan relay.Report, 16), asks: make(chan question, 1), rests: make(chan []event.ID, 1),
 	}
 }
 
@@ -115,9 +119,8 @@ func (s *Subscriber) Reports() chan<- relay.Report { return s.reports }
 
 // Run reads the own relay until ctx ends, dialling it again for ever.
 func (s *Subscriber) Run(ctx context.Context, wire Wire) {
-	var waiting sync.WaitGroup
-	defer waiting.Wait()
-	s.wire = wire
+	defer s.helpers.Wait()
+	s.ctx, s.wire = ctx, wire
 	s.dial()
 	for {
 		select {
@@ -127,7 +130,7 @@ func (s *Subscriber) Run(ctx context.Context, wire Wire) {
 			return
 		case m := <-s.inbox:
 			if m.grant != nil {
-				waiting.Go(func() { s.whenWritten(ctx, m.grant) })
+				s.helpers.Go(func() { s.whenWritten(ctx, m.grant) })
 				continue
 			}
 			s.handle(m)
@@ -135,6 +138,8 @@ func (s *Subscriber) Run(ctx context.Context, wire Wire) {
 			s.report(r)
 		case s.question = <-s.asks:
 			s.askQuestion()
+		case ids := <-s.rests:
+			s.restRead(ids)
 		case <-s.question.again:
 			s.askQuestion()
 		case <-s.window:

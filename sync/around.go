@@ -49,7 +49,7 @@ func (e *Engine) recallFor(p *pass, w *want, now time.Time) bool {
 		p.replies, p.keys, p.lacks = nil, nil, nil
 		return true
 	}
-	if now.Before(p.notBefore) {
+	if p.calm = p.calm || !p.fills || !p.running(w.remote); !p.calm || now.Before(p.notBefore) {
 		return false
 	}
 	if p.recall == nil {
@@ -102,7 +102,7 @@ func (e *Engine) recallOf(p *pass, w *want, now time.Time) *recall {
 	if since := p.replySince(now); !since.IsZero() {
 		key.since = since.Truncate(time.Hour).Unix()
 	}
-	old := p.kind != around || w.remote.lastSettled.IsZero()
+	old := (p.kind != around && !p.fills) || w.remote.lastSettled.IsZero()
 	if x := e.recalls[key]; x != nil && (old || !x.began.Before(w.remote.lastSettled)) && (!x.done || now.Sub(x.at) < e.cfg.PollInterval) {
 		return x
 	}

@@ -54,7 +54,7 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		e.pictured(f.Picture, f.Steady)
 	}
 	if f.Answered {
-		e.surveyAnswered(f.Lost, now)
+		e.surveyAnswered(f.Lost, f.LostElsewhere, now)
 	}
 	e.flush(now)
 }

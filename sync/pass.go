@@ -25,6 +25,8 @@ type pass struct {
 	first   bool     // layer 1 was asked
 	issued  bool     // every batch has been made
 	open    int      // batches that have not ended well
+	fills   bool     // of a daily one: it brings back what was lost, and looks around that when it has come
+	calm    bool     // likewise: it has
 	samples bool     // of a daily one: it looks whether the relay lists all that it serves
 	failed  bool     // of a rotation: something of it was not answered
 
@@ -81,7 +83,8 @@ func (e *Engine) startPass(r *remote, since, now time.Time) {
 	p := &pass{kind: catchUp, since: since, started: now, wants: r.sortedWants()}
 	if since.IsZero() {
 		p.kind, p.samples = daily, !now.Before(r.learned.Sampled)
-		r.full, r.daily = true, p
+		p.fills = r.refill || r.lastFull.Equal(owed)
+		r.full, r.refill, r.daily = true, false, p
 	} else {
 		r.pass, r.passSince, r.unsafe = p, since, true
 	}

@@ -99,7 +99,6 @@ func (e *Engine) planFull(r *remote, now time.Time) {
 		e.dropPass(r, r.daily) // the new one asks for what failed of it
 	}
 	e.to(r, Syncing, "daily catch-up", now)
-	r.refill = false
 	e.startPass(r, time.Time{}, now)
 	r.nextFull = e.fullAfter(now) // what fails of it does not hold up the next one
 }
@@ -110,13 +109,16 @@ func (r *remote) stuck() bool {
 }
 
 // stuck reports that all that is left of a pass are batches that failed.
-func (p *pass) stuck(r *remote) bool {
+func (p *pass) stuck(r *remote) bool { return p.issued && !p.running(r) }
+
+// running reports whether a batch of a pass is being asked.
+func (p *pass) running(r *remote) bool {
 	for b := range r.open {
 		if b.pass == p {
-			return false
+			return true
 		}
 	}
-	return p.issued
+	return false
 }
 
 // planPhase makes the double check: nothing pending, and what was learned has come back or had its time.

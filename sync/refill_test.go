@@ -147,3 +147,18 @@ func TestPassForALossIsOwedAfterARestart(t *testing.T) {
 	require.True(t, asked, "without since")
 	require.WithinDuration(t, s.now, s.e.relays[one].lastFull, time.Minute)
 }
+
+// What is lost of nobody knows which repo is asked for at every relay.
+func TestLossElsewhereConcernsEveryRelay(t *testing.T) {
+	s := newScript(t)
+	a, b := announce("alice", "tool", t0, nil, one), announce("bob", "lib", t0, nil, two)
+	s.picture(anns(a, b))
+	s.sync(one)
+	s.sync(two)
+	s.away = true
+	s.e.surveyAgain(s.e.repos[a.Ref])
+	s.facts(selfsub.Facts{Picture: s.pict})
+	s.facts(selfsub.Facts{Picture: s.pict, Answered: true, LostElsewhere: 1})
+	require.Equal(t, Syncing, s.phase(one))
+	require.Equal(t, Syncing, s.phase(two))
+}

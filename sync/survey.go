@@ -73,9 +73,17 @@ func (e *Engine) survey() {
 }
 
 // surveyAnswered lets remote relays be asked about the repos of the last AskOwn, but for those that have changed since. Where the own relay has
-// lost events, they are asked for everything again.
-func (e *Engine) surveyAnswered(lost int, now time.Time) {
+// lost events, they are asked for everything again; all of them, where it has lost some elsewhere.
+func (e *Engine) surveyAnswered(lost, elsewhere int, now time.Time) {
 	again := map[*remote]bool{}
+	if elsewhere > 0 {
+		for _, r := range e.sortedRelays() {
+			if len(r.wants) > 0 {
+				again[r] = true
+				e.refill(r, now)
+			}
+		}
+	}
 	for _, r := range e.surveying {
 		for _, w := range r.sortedWants() {
 			if lost > 0 && !again[w.remote] {
@@ -93,9 +101,9 @@ func (e *Engine) surveyAnswered(lost int, now time.Time) {
 			e.queue(w)
 		}
 	}
-	if lost > 0 {
+	if lost+elsewhere > 0 {
 		e.log.Warn("own relay has lost events; their relays are asked again",
-			zap.Int("events", lost), zap.Int("repos", len(e.surveying)), zap.Int("relays", len(again)))
+			zap.Int("events", lost), zap.Int("elsewhere", elsewhere), zap.Int("repos", len(e.surveying)), zap.Int("relays", len(again)))
 	}
 	e.surveying = nil
 }

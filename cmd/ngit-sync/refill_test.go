@@ -106,3 +106,40 @@ func TestAnnouncementThatTheOperatorRemovesStaysAway(t *testing.T) {
 		require.Equal(t, 1, w.ring.snapshot.Load().Repos)
 	})
 }
+
+// Reactions to comments, their author's deletions and what was asked for as an ancestor tag neither a repo nor a root. They come back as well.
+func TestWhatLiesAroundConversationsComesBackAfterAWipe(t *testing.T) {
+	for _, speaks := range []bool{false, true} {
+		t.Run(fmt.Sprintf("negentropy %t", speaks), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				w.own.Set(func(o *relaytest.Options) { o.Negentropy.Speak = speaks })
+				start := time.Now().Add(-240 * time.Hour)
+				one := "ws://one.example.com"
+				all := thread(newAuthor(1), "first", start, 20, one)
+				fan := newAuthor(2000)
+				for _, e := range all {
+					if e.Kind == event.KindComment {
+						all = append(all, fan.sign(7, start.Add(time.Hour), nostr.Tag{"e", e.ID}))
+					}
+				}
+				note := fan.sign(1, start)
+				all = append(all, note, fan.sign(1, start.Add(time.Hour), nostr.Tag{"e", all[2].ID, "", "root"}, nostr.Tag{"e", note.ID, "", "reply"}))
+				r := w.remote("one.example.com", relaytest.Options{Events: all, Negentropy: relaytest.Negentropy{Speak: speaks}})
+				w.cfg.Sync.Bootstrap = []relayurl.URL{relayurl.URL(one)}
+				w.start()
+				defer func() { w.close(r) }()
+				w.connected(one)
+				w.arrive(10*time.Minute, all...)
+				sleep(time.Hour)
+				w.own.Down(true)
+				sleep(time.Minute)
+				for _, e := range all {
+					w.own.Remove(e.ID)
+				}
+				w.own.Down(false)
+				w.arrive(30*time.Minute, all...)
+			})
+		})
+	}
+}
