@@ -100,6 +100,12 @@ var prefixes = map[string]class{
 	"mute":         classPermanent,
 }
 
+// speaksOfSize reports a NOTICE that takes the place of an OK for an event that is too large.
+func speaksOfSize(notice string) bool {
+	text := strings.ToLower(notice)
+	return strings.Contains(text, "message too large") || strings.Contains(text, "exceeded max size")
+}
+
 // classify reads an OK of the own relay: the boolean first, then known texts, then the prefix.
 func classify(ok bool, reason string) class {
 	reason = strings.TrimPrefix(reason, decoration)

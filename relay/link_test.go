@@ -318,3 +318,25 @@ func TestRateLimitSlowsDownAndKeepsTheEvent(t *testing.T) {
 	b.is(Stored, e...)
 	require.Greater(t, b.c.link.pace.rate, rate/2)
 }
+
+// nostr-rs-relay says that an event is too large, but not which, and answers it by no OK.
+func TestNoticeOfSizeMeansTheEventThatIsAlone(t *testing.T) {
+	b := newBench(t)
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	small, large, other := issue("small", 2, 1, "x"), issue("large", 2, 1, "x"), issue("other", 2, 1, "x")
+	b.historic(small, large, other)
+	require.Equal(t, []string{"small", "large", "other"}, b.out())
+	b.c.noticed(b.now, "message too large (200000 > 131072)")
+	b.settle()
+	b.ok(small, other)
+	b.is(Stored, small, other)
+	b.wait(2 * time.Minute)
+	require.Equal(t, []string{"large"}, b.out(), "alone, once it is sure that no answer comes")
+	b.c.noticed(b.now, "hello")
+	b.settle()
+	require.Empty(t, b.ledger.entries[large.ID])
+	b.c.noticed(b.now, "message too large (200000 > 131072)")
+	b.settle()
+	b.is(OwnLimit, large)
+	b.nothingOpen()
+}

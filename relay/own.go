@@ -136,6 +136,7 @@ func (o *own) frame(f Frame, ok bool) {
 		o.sayLogin(msg, err)
 	case FrameNotice:
 		o.loop.p.o.Log.Info("own relay says", zap.String("notice", f.Text))
+		o.loop.core.noticed(time.Now(), f.Text)
 	default: // nothing else was asked for
 	}
 }

@@ -196,6 +196,25 @@ func (c *core) overdue() {
 	}
 }
 
+// noticed brings a NOTICE of the own relay. nostr-rs-relay answers what is too large for it that way, and by no OK (RELAYS §3.5). With one event
+// in flight it is that one; else each of them goes alone once, unless it is answered.
+func (c *core) noticed(now time.Time, text string) {
+	c.now = now
+	if !speaksOfSize(text) {
+		return
+	}
+	alone := len(c.link.flights) == 1
+	for _, w := range c.link.flights {
+		if w.solo = true; alone {
+			c.land(w)
+			w.blame = blame{}
+			c.resolve(w, classOwnLimit, "notice: "+text)
+			break
+		}
+	}
+	c.pump()
+}
+
 // limited slows down; the event stays.
 func (c *core) limited(w *work, reason string) {
 	l := &c.link

@@ -73,6 +73,7 @@ func printExplanation(out io.Writer, x web.Explanation) error {
 		fmt.Fprintln(w)
 		fact("disposition", e.Disposition)
 		fact("reason", e.Reason)
+		fact("deleted by", e.Deletion)
 		fact("kind", fmt.Sprint(e.Kind))
 		fact("author", e.PubKey)
 		fact("created", when(e.CreatedAt))

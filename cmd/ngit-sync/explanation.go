@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/store"
 	"github.com/ngit-sync/ngit-sync/internal/web"
@@ -43,7 +44,7 @@ func (d *daemon) explain(ctx context.Context, name string) (web.Explanation, err
 func eventView(x store.Explanation) *web.EventView {
 	v := &web.EventView{
 		ID: x.ID.String(), Kind: x.Kind, CreatedAt: time.Unix(x.CreatedAt, 0).UTC(), PubKey: x.PubKey.String(),
-		Disposition: x.Disposition.String(), Reason: x.Reason, Source: string(x.Source), FirstSeen: x.FirstSeen, Updated: x.Updated,
+		Disposition: x.Disposition.String(), Deletion: idOrNone(x.Deletion), Reason: x.Reason, Source: string(x.Source), FirstSeen: x.FirstSeen, Updated: x.Updated,
 		Offers: x.Offer.Count, OfferAt: x.Offer.Due,
 	}
 	if w := x.Waiting; w != nil {
@@ -59,6 +60,14 @@ func eventView(x store.Explanation) *web.EventView {
 		}
 	}
 	return v
+}
+
+// idOrNone is an id, empty when there is none.
+func idOrNone(id event.ID) string {
+	if id == (event.ID{}) {
+		return ""
+	}
+	return id.String()
 }
 
 func repoView(x store.RepoExplanation) *web.RepoView {

@@ -27,7 +27,8 @@ type EventView struct {
 	PubKey      string    `json:"pubkey"`
 	Disposition string    `json:"disposition"` // stored, held, superseded, tombstone, rejected, own-limit, irrelevant or pending
 	Reason      string    `json:"reason,omitempty"`
-	Source      string    `json:"source,omitempty"` // who brought it first
+	Deletion    string    `json:"deletion,omitempty"` // its author's, of a tombstone
+	Source      string    `json:"source,omitempty"`   // who brought it first
 	FirstSeen   time.Time `json:"first_seen,omitzero"`
 	Updated     time.Time `json:"updated,omitzero"`
 	Offers      int       `json:"offers,omitempty"`  // how often a refused event was offered again

@@ -85,7 +85,7 @@ func explained(_ context.Context, name string) (Explanation, error) {
 	switch name {
 	case "event":
 		return Explanation{Asked: "event", Known: true, Words: []string{"It waits." + hostile}, Event: &EventView{
-			ID: "1", Kind: 1621, CreatedAt: now, PubKey: "2", Disposition: "pending", Reason: hostile, Source: "wss://a.example", FirstSeen: now, Updated: now,
+			ID: "1", Kind: 1621, CreatedAt: now, PubKey: "2", Disposition: "pending", Reason: hostile, Deletion: "3", Source: "wss://a.example", FirstSeen: now, Updated: now,
 			Offers: 1, OfferAt: now, Waiting: &Waiting{Cause: "parent", Since: now, Due: now, Tries: 1, For: []string{"30617:2:a"}},
 		}}, nil
 	case "repo":

@@ -222,6 +222,8 @@ func (c *conn) publish(msg []byte, parts []json.RawMessage, o Options) {
 	switch {
 	case v.Drop:
 		c.drop()
+	case v.Notice != "":
+		c.say("NOTICE", v.Notice)
 	case v.NoAnswer:
 	case v.After > 0:
 		c.spawn(func() {

@@ -85,6 +85,7 @@ type Verdict struct {
 	Reason   string
 	Hide     bool          // OK true, but not stored or served
 	NoAnswer bool          // and not stored either
+	Notice   string        // said instead of an OK; not stored either
 	Short    bool          // OK of three elements
 	Drop     bool          // the connection is cut instead
 	After    time.Duration // the answer comes so much later, others overtake it
