@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,17 +17,19 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/internal/store"
 	"github.com/ngit-sync/ngit-sync/internal/web"
-	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/relay/embedded"
 )
 
 // daemon is everything that `run` starts: the ring, and what it stands on. The demo runs the same, between relays of
 // its own.
 type daemon struct {
-	*ring
+	ring     atomic.Pointer[ring] // the one that runs; a reload puts another in its place
+	rewrite  func(relayurl.URL) (string, error)
+	reloads  chan settings
 	log      *zap.Logger
 	started  time.Time
-	registry *prometheus.Registry
+	registry *prometheus.Registry // of what stays over a reload
+	reloaded prometheus.Gauge
 	store    *store.Store
 	embedded *embedded.Relay // nil: the operator has an own relay
 	web      *web.Server
@@ -35,13 +38,13 @@ type daemon struct {
 // newDaemon opens what can fail: database, embedded relay, listener. rewrite maps the names of remote relays to what is
 // dialled; nil dials them as they are called.
 func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite func(relayurl.URL) (string, error)) (_ *daemon, err error) {
-	d := &daemon{log: log, started: time.Now(), registry: prometheus.NewRegistry()}
+	d := &daemon{rewrite: rewrite, reloads: make(chan settings), log: log, started: time.Now(), registry: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			d.close()
 		}
 	}()
-	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfoMetric())
+	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfoMetric(), d.reloadMetric())
 	database := cfg.Database.URL.Reveal()
 	if d.store, err = store.Open(ctx, database, store.Options{Log: log.Named("store"), Registerer: d.registry}); err != nil {
 		return nil, fmt.Errorf("database.url: %w", err)
@@ -59,7 +62,7 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 	if set.login, err = set.readLogin(); err != nil {
 		return nil, err
 	}
-	if d.ring, err = newRing(ctx, set, relay.NewDialer(set.dialer(rewrite)), d.store, d.registry, log); err != nil {
+	if err := d.build(ctx, set); err != nil {
 		return nil, err
 	}
 	token, err := cfg.MakeToken()
@@ -67,7 +70,7 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 		return nil, err
 	}
 	d.web, err = web.Listen(ctx, web.Options{
-		Listen: cfg.HTTP.Listen, Registry: d.registry, Snapshot: d.view, Conditions: d.conditions, Explain: d.explain, Token: token.Reveal(), Change: d.change,
+		Listen: cfg.HTTP.Listen, Registry: prometheus.GathererFunc(d.gather), Snapshot: d.view, Conditions: d.conditions, Explain: d.explain, Token: token.Reveal(), Change: d.change,
 		Log: log.Named("http"),
 	})
 	if err != nil {
@@ -120,7 +123,7 @@ func (d *daemon) run(ctx context.Context) error {
 	g.Go(func() error {
 		defer stopWeb()
 		defer cancel()
-		return d.ring.run(ctx)
+		return d.runRings(ctx)
 	})
 	err := g.Wait()
 	d.log.Info("stopped")

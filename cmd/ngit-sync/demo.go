@@ -127,7 +127,7 @@ func demoConfig(o demoOptions, world *demo.World, dir string) config.Config {
 
 func (x *demonstration) run(ctx context.Context) error {
 	fmt.Fprintf(x.out, "status page  http://%s/\nown relay    %s, empty, accepts what lists %s\n\n",
-		x.daemon.web.Addr(), x.daemon.own, x.world.Domain)
+		x.daemon.web.Addr(), x.daemon.ring.Load().own, x.world.Domain)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var g errgroup.Group
@@ -207,7 +207,7 @@ func (x *demonstration) complete(ctx context.Context) (demo.Result, error) {
 	var last demo.Result
 	var progress time.Time
 	for {
-		held, err := demo.Contents(ctx, string(x.daemon.own))
+		held, err := demo.Contents(ctx, string(x.daemon.ring.Load().own))
 		if err == nil {
 			last = x.world.Check(held)
 			if last.Complete() && x.connected() {
@@ -234,7 +234,7 @@ func (x *demonstration) complete(ctx context.Context) (demo.Result, error) {
 // connected reports whether every relay of the world has caught up.
 func (x *demonstration) connected() bool {
 	n := 0
-	for _, r := range x.daemon.snapshot.Load().Relays {
+	for _, r := range x.daemon.ring.Load().snapshot.Load().Relays {
 		if _, ours := x.world.Relay(r.URL); ours && r.Phase == sync.Connected {
 			n++
 		}

@@ -89,7 +89,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 func (x *demonstration) table(out io.Writer, n *news) {
-	s := x.daemon.snapshot.Load()
+	s := x.daemon.ring.Load().snapshot.Load()
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RELAY\tPHASE\tMODE\tHAS\tGAVE\tDOING\tCHARACTER")
 	others := 0
@@ -102,7 +102,7 @@ func (x *demonstration) table(out io.Writer, n *news) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", v.URL.Host(), v.Phase, modeOf(v), r.Len(), v.Stored, v.Doing, r.Character)
 	}
 	_ = w.Flush() // into memory
-	own := x.daemon.publisher.Own()
+	own := x.daemon.ring.Load().publisher.Own()
 	fmt.Fprintf(out, "\nown relay: %d events taken, %d on their way, %d waiting; %d repos, %d root events; %d relays named are not part of the demo\n",
 		own.Stored, own.Queue, own.Pending, s.Repos, s.Roots, others)
 	count, lines := n.last()
@@ -123,7 +123,7 @@ func modeOf(v *sync.RelayView) string {
 // report says what came from where.
 func (x *demonstration) report(r demo.Result) {
 	given := map[string]*sync.RelayView{}
-	for _, v := range x.daemon.snapshot.Load().Relays {
+	for _, v := range x.daemon.ring.Load().snapshot.Load().Relays {
 		given[string(v.URL)] = v
 	}
 	w := tabwriter.NewWriter(x.out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -157,7 +157,7 @@ func (x *demonstration) incomplete(r demo.Result) {
 		}
 		fmt.Fprintf(x.out, "too many  %s  kind %d\n", e.ID, e.Kind)
 	}
-	for _, v := range x.daemon.snapshot.Load().Relays {
+	for _, v := range x.daemon.ring.Load().snapshot.Load().Relays {
 		if _, ours := x.world.Relay(v.URL); ours {
 			fmt.Fprintf(x.out, "%s: %s, %s; %s\n", v.URL, v.Phase, v.Doing, v.Note)
 		}

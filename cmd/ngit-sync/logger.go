@@ -11,13 +11,7 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/config"
 )
 
-// newLogger logs to standard error.
-func newLogger(cfg config.Log) (*zap.Logger, error) {
-	logger, _, err := newLeveledLogger(cfg, os.Stderr)
-	return logger, err
-}
-
-// newLeveledLogger also gives the level, so that it can be changed while the daemon runs. Nothing is sampled: a line
+// newLeveledLogger gives a logger and its level, so that it can be changed while the daemon runs. Nothing is sampled: a line
 // is written when somebody can act on it.
 func newLeveledLogger(cfg config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
 	level, err := zap.ParseAtomicLevel(cfg.Level)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"testing"
 	"time"
 
@@ -44,8 +45,8 @@ func TestConsoleLogAndItsLevels(t *testing.T) {
 }
 
 func TestLoggerRefusesWhatConfigWouldRefuse(t *testing.T) {
-	_, err := newLogger(config.Log{Level: "loud", Format: "json"})
+	_, _, err := newLeveledLogger(config.Log{Level: "loud", Format: "json"}, io.Discard)
 	require.Error(t, err)
-	_, err = newLogger(config.Log{Level: "info", Format: "xml"})
+	_, _, err = newLeveledLogger(config.Log{Level: "info", Format: "xml"}, io.Discard)
 	require.Error(t, err)
 }

@@ -47,7 +47,7 @@ func (n *names) Unregister(prometheus.Collector) bool { return true }
 // docs/reference/metrics.md lists every metric with its labels, and none that does not exist.
 func TestMetricsAreDocumented(t *testing.T) {
 	exported := &names{}
-	exported.MustRegister(buildInfoMetric())
+	exported.MustRegister(buildInfoMetric(), new(daemon).reloadMetric())
 	sync.NewMetrics(exported)
 	relay.NewMetrics(exported)
 	relay.NewPublisherMetrics(exported)

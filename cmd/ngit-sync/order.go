@@ -32,13 +32,14 @@ func (d *daemon) change(ctx context.Context, o web.Order) error {
 		}
 		order.URL = u
 	}
+	r := d.ring.Load()
 	if o.Rejected && order.Verb == sync.SyncNow {
-		if n, ok := d.publisher.OfferRefused(); ok {
+		if n, ok := r.publisher.OfferRefused(); ok {
 			d.log.Info("refused events may be offered again", zap.Int("events", n))
 		}
 	}
 	select {
-	case d.orders <- order:
+	case r.orders <- order:
 	case <-ctx.Done():
 		return fmt.Errorf("%w: the daemon is busy", web.ErrNotNow)
 	}

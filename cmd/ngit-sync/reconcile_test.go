@@ -152,7 +152,7 @@ func TestPassThatIsCutGoesOnWhereItWas(t *testing.T) {
 // bySource is how many events the own relay took newly that were brought so.
 func (w *world) bySource(source string) int {
 	w.t.Helper()
-	families, err := w.metrics.Gather()
+	families, err := w.ring.registry.Gather()
 	require.NoError(w.t, err)
 	for _, f := range families {
 		if f.GetName() != "ngit_sync_events_total" {

@@ -39,13 +39,15 @@ type ring struct {
 	runner    *sync.Runner
 	orders    chan sync.Order
 	received  *relay.Metrics
+	registry  *prometheus.Registry
 	snapshot  atomic.Pointer[sync.Snapshot]
 }
 
 // newRing builds the rooms; nothing runs yet. ctx bounds every connection.
-func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db database, reg prometheus.Registerer, log *zap.Logger) (*ring, error) {
+func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db database, log *zap.Logger) (*ring, error) {
+	reg := prometheus.NewRegistry()
 	reports, facts := make(chan relay.Report, 1024), make(chan selfsub.Facts, 16)
-	r := &ring{settings: set, log: log, orders: make(chan sync.Order), received: relay.NewMetrics(reg)}
+	r := &ring{settings: set, log: log, orders: make(chan sync.Order), received: relay.NewMetrics(reg), registry: reg}
 	r.publisher = relay.NewPublisher(set.publisher(relay.PublisherOptions{
 		Dialer: dialer, Ledger: db, Reports: reports, Metrics: relay.NewPublisherMetrics(reg), Relays: r.received,
 		Log: log.Named("publisher"),

@@ -1,19 +1,22 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
+
+	"github.com/ngit-sync/ngit-sync/internal/config"
 )
 
 func newRunCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon",
-		Long: `Runs the daemon until it is told to stop (SIGTERM or SIGINT; a second one ends it at once).
+		Long: `Runs the daemon until it is told to stop (SIGTERM or SIGINT; a second one ends it at once). SIGHUP reads the configuration again.
 
 Without --own-relay an embedded relay is started on loopback, with its data beside the database. With --archive and a
 bootstrap relay that is a working archive with nothing else installed:
@@ -25,26 +28,36 @@ bootstrap relay that is a working archive with nothing else installed:
 			if err != nil {
 				return err
 			}
-			log, err := newLogger(cfg.Log)
+			log, level, err := newLeveledLogger(cfg.Log, os.Stderr)
 			if err != nil {
 				return err
 			}
 			defer func() { _ = log.Sync() }() // standard error cannot be synced everywhere
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
-			defer close(hup)
 			defer signal.Stop(hup)
-			go func() {
-				for range hup {
-					log.Warn("the configuration is read at the start only; restart to change it")
-				}
-			}()
 			log.Info("starting", zap.Stringer("build", readBuildInfo()))
 			d, err := newDaemon(cmd.Context(), cfg, log, nil)
 			if err != nil {
 				return err
 			}
-			return d.run(cmd.Context())
+			ctx, stop := context.WithCancel(cmd.Context())
+			reloading := make(chan struct{})
+			go func() {
+				defer close(reloading)
+				for {
+					select {
+					case <-hup:
+						d.reload(ctx, func() (config.Config, error) { return loadConfig(cmd) }, level)
+					case <-ctx.Done():
+						return
+					}
+				}
+			}()
+			err = d.run(ctx)
+			stop()
+			<-reloading
+			return err
 		},
 	}
 	addConfigFlags(cmd)

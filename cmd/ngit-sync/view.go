@@ -22,14 +22,15 @@ func buildInfoMetric() prometheus.Collector {
 
 // view is the snapshot as the page shows it.
 func (d *daemon) view() web.Snapshot {
-	s, p := d.snapshot.Load(), d.publisher.Own()
+	r := d.ring.Load()
+	s, p := r.snapshot.Load(), r.publisher.Own()
 	v := web.Snapshot{
 		At: time.Now(), Version: readBuildInfo().Version, Started: d.started, Outage: s.Outage,
 		Totals: web.Totals{
 			Repos: s.Repos, Roots: s.Roots, RelaysTracked: len(s.Relays), RelaysConnected: s.Connected, RelaysDead: s.Dead,
 			EventsPublished: p.Stored, QueueEvents: p.Queue, PendingEvents: p.Pending,
 			WaitingEvents: p.ToGive, LeftSeconds: int(p.Left.Seconds()),
-			OwnRelayLimits: p.PerSecond > 0 && p.PerSecond != float64(d.cfg.OwnRelay.EventsPerSecond),
+			OwnRelayLimits: p.PerSecond > 0 && p.PerSecond != float64(r.cfg.OwnRelay.EventsPerSecond),
 			OwnRelayUp:     p.Up && s.OwnUp, StoreUp: d.store.Up(),
 		},
 	}
@@ -42,12 +43,12 @@ func (d *daemon) view() web.Snapshot {
 			v.Notices = append(v.Notices, web.Notice{Level: web.Warn, Text: c.Why})
 		}
 	}
-	for _, r := range s.Relays {
-		rv := relayView(r)
-		if d.cfg.Sync.Negentropy == "off" && rv.Mode != "" {
+	for _, view := range s.Relays {
+		rv := relayView(view)
+		if r.cfg.Sync.Negentropy == "off" && rv.Mode != "" {
 			rv.Why = "sync.negentropy is off"
 		}
-		rv.EventsReceived = d.received.Received(r.URL)
+		rv.EventsReceived = r.received.Received(view.URL)
 		v.Relays = append(v.Relays, rv)
 	}
 	return v
@@ -86,7 +87,8 @@ func nameBeside(r *sync.RelayView) string {
 
 // conditions of /readyz (DESIGN §10).
 func (d *daemon) conditions() []web.Condition {
-	s, p := d.snapshot.Load(), d.publisher.Own()
+	r := d.ring.Load()
+	s, p := r.snapshot.Load(), r.publisher.Own()
 	cond := func(name string, ok bool, why string) web.Condition {
 		if ok {
 			why = ""
@@ -103,7 +105,7 @@ func (d *daemon) conditions() []web.Condition {
 		write = "the own relay's write socket is not open"
 	}
 	return []web.Condition{
-		cond("own_relay_read", s.OwnUp, fmt.Sprintf("the own relay %s cannot be read", d.own)),
+		cond("own_relay_read", s.OwnUp, fmt.Sprintf("the own relay %s cannot be read", r.own)),
 		cond("own_relay_write", p.Ready(), write),
 		cond("store", d.store.Up(), "the database cannot be written"),
 		cond("picture", s.Loaded, "the first picture of the own relay is not complete"),

@@ -10,7 +10,6 @@ import (
 
 	"github.com/nbd-wtf/go-nostr"
 	"github.com/nbd-wtf/go-nostr/nip19"
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
@@ -39,7 +38,6 @@ type world struct {
 	stored   store.Options // likewise
 	store    *store.Store
 	ring     *ring
-	metrics  *prometheus.Registry
 	stop     func()
 }
 
@@ -80,9 +78,8 @@ func (w *world) start() {
 	require.NoError(w.t, err)
 	dial := set.dialer(nil)
 	dial.DialContext = w.lines.DialContext
-	w.metrics = prometheus.NewRegistry()
 	w.store = st
-	w.ring, err = newRing(ctx, set, relay.NewDialer(dial), st, w.metrics, log)
+	w.ring, err = newRing(ctx, set, relay.NewDialer(dial), st, log)
 	require.NoError(w.t, err)
 	done := make(chan error, 1)
 	go func() { done <- w.ring.run(ctx) }()
@@ -130,7 +127,7 @@ func (w *world) connected(urls ...string) {
 // gauge reads a series of whole numbers of one relay, or with an empty name that without a label; -1 when there is none.
 func (w *world) gauge(name, u string) int {
 	w.t.Helper()
-	families, err := w.metrics.Gather()
+	families, err := w.ring.registry.Gather()
 	require.NoError(w.t, err)
 	for _, f := range families {
 		if f.GetName() != "ngit_sync_"+name {
