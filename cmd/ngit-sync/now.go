@@ -12,6 +12,7 @@ import (
 
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/internal/web"
+	"github.com/ngit-sync/ngit-sync/sync"
 )
 
 func newNowCommand() *cobra.Command {
@@ -108,11 +109,12 @@ func waitForSync(ctx context.Context, c client, relay string, at time.Time, out 
 		if _, err := c.get(ctx, "/api/v1/relays", nil, &answer); err != nil {
 			return err
 		}
-		waiting, failed := 0, 0
+		waiting, failed, known := 0, 0, relay == ""
 		for _, r := range answer.Relays {
 			if relay != "" && r.URL != relay {
 				continue
 			}
+			known = true
 			word := progressOf(r, at)
 			switch word {
 			case "done":
@@ -125,6 +127,9 @@ func waitForSync(ctx context.Context, c client, relay string, at time.Time, out 
 				said[r.URL] = word
 				fmt.Fprintf(out, "%s  %s\n", harmless(r.URL), harmless(word))
 			}
+		}
+		if !known {
+			return fmt.Errorf("%s is not known any more", relay)
 		}
 		if waiting == 0 && answer.At.After(at) {
 			if failed > 0 {
@@ -142,13 +147,19 @@ func waitForSync(ctx context.Context, c client, relay string, at time.Time, out 
 
 // progressOf says how a relay stands with a sync that was ordered at a moment: done, waiting, or what keeps it.
 func progressOf(r web.RelayView, at time.Time) string {
+	var last web.Change // of its phase, since then
+	if n := len(r.Changes); n > 0 && r.Changes[n-1].At.After(at) {
+		last = r.Changes[n-1]
+	}
 	switch {
 	case r.LastFullSync.After(at):
 		return "done"
-	case r.LastFailure.At.After(at) && r.ConnectedSince.IsZero():
-		return "not reached: " + r.LastFailure.Cause
+	case r.PhaseName == sync.Disconnected.String() && last.To == r.PhaseName:
+		return "not reached: " + last.Why
 	case r.ConnectedSince.IsZero() && r.NextDial.After(at.Add(time.Minute)):
 		return "not dialled before " + when(r.NextDial)
+	case r.PhaseName == sync.ConnectedDegraded.String() && last.To == r.PhaseName:
+		return "incomplete: " + r.Note
 	}
 	return "waiting"
 }
