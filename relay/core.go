@@ -72,6 +72,7 @@ type core struct {
 	remindAt time.Time // the next word in the log on the limited rate, zero when it is not limited
 	distrust distrust
 
+	losses  losses
 	unsure  []AcceptedEvent           // of the survey, whose ancestors it may show yet
 	taken   taken                     // not told yet
 	foreign map[ConnID]*foreignWindow // of connections whose wide filters brought foreign events
@@ -134,6 +135,7 @@ func newCore(o PublisherOptions) *core {
 		held:       newNeeds(),
 		graves:     newGraves(),
 		link:       newLink(o.EventsPerSecond),
+		losses:     make(losses),
 		foreign:    make(map[ConnID]*foreignWindow),
 	}
 }

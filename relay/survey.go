@@ -3,6 +3,8 @@ package relay
 import (
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
@@ -53,7 +55,8 @@ func (c *core) holds(e *event.Event) {
 	c.noteTaken(a)
 }
 
-// lost forgets events that the own relay had and has no longer, so that they are new when they come again. It gives their number.
+// lost forgets events that the own relay had and has no longer, so that they are new when they come again. It gives their number. What it
+// says it takes and does not keep stays known for a while, see losses.
 func (c *core) lost(now time.Time, ids []event.ID) int {
 	c.now = now
 	var gone []event.ID
@@ -61,6 +64,10 @@ func (c *core) lost(now time.Time, ids []event.ID) int {
 		if c.known[id] == Stored && c.works[id] == nil {
 			gone = append(gone, id)
 		}
+	}
+	if kept := c.losses.sift(now, gone, len(c.known)-c.outside); len(kept) < len(gone) {
+		c.log.Warn("own relay loses events again that it took again; they wait", zap.Int("events", len(gone)-len(kept)))
+		gone = kept
 	}
 	if len(gone) > 0 {
 		c.forget(gone...)

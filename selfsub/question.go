@@ -184,7 +184,8 @@ func (s *Subscriber) stepFailed(why string) {
 func (s *Subscriber) answer() {
 	if seq, ok := s.handOn(true); ok {
 		s.facts.Answered, s.facts.Rests = true, seq
-		s.facts.Lost, s.facts.LostElsewhere = s.lost(s.question.gone), s.lost(s.question.rest.gone)
+		s.facts.LostElsewhere = s.lost(s.question.rest.gone)
+		s.facts.Lost = s.lost(s.question.gone)
 		s.question = question{}
 		s.flush()
 	}

@@ -42,7 +42,7 @@ func TestLossHasTheRestLookedFor(t *testing.T) {
 		require.Len(t, idsOf(b.next()), 4000-restStep)
 		require.Zero(t, b.answers())
 		b.answerWithout(true, []event.ID{reaction})
-		require.Equal(t, [][]event.ID{{gone}, {reaction}}, b.lost)
+		require.Equal(t, [][]event.ID{{reaction}, {gone}}, b.lost)
 		require.Equal(t, 1, b.shownBy, "told behind it")
 		require.Equal(t, 1, b.last().Lost)
 		require.Equal(t, 1, b.last().LostElsewhere)

@@ -143,3 +143,36 @@ func TestWhatLiesAroundConversationsComesBackAfterAWipe(t *testing.T) {
 		})
 	}
 }
+
+// An own relay that says OK and does not keep an event does not have every relay asked for everything each day.
+func TestEventThatTheOwnRelayNeverKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		one := "ws://one.example.com"
+		all := thread(newAuthor(1), "first", time.Now().Add(-240*time.Hour), 20, one)
+		spam := newAuthor(2000).comment(all[2], time.Now().Add(-200*time.Hour))
+		w.own.Set(func(o *relaytest.Options) {
+			o.Policy = func(e *nostr.Event) *relaytest.Verdict {
+				if e.ID == spam.ID {
+					return &relaytest.Verdict{OK: true, Hide: true}
+				}
+				return nil
+			}
+		})
+		r := w.remote("one.example.com", relaytest.Options{Events: append(slices.Clone(all), spam)})
+		w.start()
+		defer func() { w.close(r) }()
+		w.own.Publish(all[0])
+		w.connected(one)
+		w.arrive(10*time.Minute, all...)
+		sleep(9 * 24 * time.Hour)
+		sent := 0
+		for _, e := range w.own.Received() {
+			if e.ID == spam.ID {
+				sent++
+			}
+		}
+		require.GreaterOrEqual(t, sent, 2, "it may have been an accident")
+		require.LessOrEqual(t, sent, 4)
+	})
+}
