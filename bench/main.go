@@ -61,6 +61,7 @@ var scenarios = []struct {
 }{
 	{"historic", "one remote relay's whole history into an own relay, and the same by the publisher alone", (*lab).historic},
 	{"live", "single events while nothing else happens", (*lab).live},
+	{"flood", "single events of one remote relay while another one floods", (*lab).flood},
 	{"idle", "many open connections and nothing to do", (*lab).idle},
 	{"reconcile", "one event in a hundred is missing: by negentropy and by pages", (*lab).reconcile},
 	{"pages", "a history by pages on loopback and at a round trip of 100 ms", (*lab).pages},
@@ -143,8 +144,8 @@ func (l *lab) parse(args []string, stderr io.Writer) ([]string, error) {
 	fs.DurationVar(&l.deadline, "deadline", 5*time.Minute, "for each scenario")
 	fs.IntVar(&l.events, "events", 20_000, "historic, pages: events at the remote relay")
 	fs.IntVar(&l.resumed, "resumed", 100_000, "resume: events at the remote relay")
-	fs.IntVar(&l.singles, "live", 1000, "live: single events")
-	fs.DurationVar(&l.interval, "interval", 5*time.Millisecond, "live: between two of them")
+	fs.IntVar(&l.singles, "live", 1000, "live, flood: single events")
+	fs.DurationVar(&l.interval, "interval", 5*time.Millisecond, "live, flood: between two of them")
 	fs.IntVar(&l.relays, "relays", 100, "idle: remote relays")
 	fs.IntVar(&l.repos, "repos", 10, "idle: repositories")
 	fs.IntVar(&l.roots, "roots", 200, "idle: root events in all")

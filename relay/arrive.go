@@ -187,7 +187,7 @@ func (c *core) begin(d Delivery, t *tally) {
 	t.open++
 	c.occupy(w, d, t.series)
 	c.enter(w)
-	c.do(verify{event: w.event, live: d.Batch == 0})
+	c.do(verify{event: w.event, source: d.Source, live: d.Batch == 0})
 }
 
 func (c *core) enter(w *work) {

@@ -29,7 +29,7 @@ type ConnOptions struct {
 	RatePause     time.Duration // of historic work after a rate signal, 65 s
 	REQsPerMinute int           // 1200; halved on every rate signal down to 6
 	Unpaced       bool          // the pace holds from the first rate signal on: for the own relay, which is the operator's
-	LivePerSecond int           // live events of a Stranger that are read, each 4 KiB counting as one, 500; a burst of ten times as many
+	LivePerSecond int           // live events of a Stranger that are read, and other frames that belong to no page, each 4 KiB counting as one, 500; as many at once
 	Login         *Login        // answers challenges, nil: they are not answered
 	Negentropy    bool          // history is reconciled where the relay speaks NIP-77
 	Known         KnownIDs      // our side of it; nil: everything is paged

@@ -26,6 +26,9 @@ func (c *Conn) frame(f Frame) {
 	if f.Kind != Broken {
 		c.broken = 0
 	}
+	if f.Kind != FrameEvent && (f.Kind != FrameNegMsg || c.neg.session == nil) {
+		c.spend(f)
+	}
 	switch f.Kind {
 	case FrameEvent:
 		c.event(f)
@@ -73,6 +76,7 @@ func (c *Conn) event(f Frame) {
 	case ok:
 		c.lateEvent(l.page, f)
 	default:
+		c.spend(f)
 		c.o.Metrics.dropped(dropUnasked)
 		c.offend(OffenceOffFilter, f.At)
 	}

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
 // core decides what becomes of every event, and when it is sent. It is a value: inputs are methods that carry the time,
@@ -84,8 +85,9 @@ type action interface{ action() }
 type (
 	// verify asks for a check of a signature; verified brings the result.
 	verify struct {
-		event *event.Event
-		live  bool
+		event  *event.Event
+		source relayurl.URL
+		live   bool
 	}
 	// publish puts a message on the socket to the own relay; answered, or ownDown, follows.
 	publish struct{ msg []byte }

@@ -2,13 +2,13 @@ package relay
 
 import "time"
 
-// flow is how many live events a relay may make us handle. Pages have credit; these come unasked.
+// flow is how many live events, and other frames, a relay may make us handle. Pages have credit; these come unasked.
 type flow struct {
 	perSecond, tokens float64
 	at                time.Time
 }
 
-const flowBurst = 10 // seconds' worth
+const flowBurst = 1 // seconds' worth
 
 func newFlow(perSecond int, now time.Time) flow {
 	n := float64(max(1, perSecond))

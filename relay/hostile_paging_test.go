@@ -138,7 +138,10 @@ var faults = []fault{
 	// Until and limit.
 	{name: "ignores until", script: relaytest.Options{IgnoreUntil: true}, err: "unpageable", charge: OffenceUnpageable},
 	{name: "ignores until beyond its cap", script: relaytest.Options{IgnoreUntil: true, PageCap: 10}, err: "unpageable", charge: OffenceUnpageable, lacks: 20},
-	{name: "ignores limits", script: relaytest.Options{Events: relaytest.Notes(1500, 1, 5000), IgnoreLimit: true}},
+	{ // what comes beyond the pages is read at the pace of live events
+		name: "ignores limits", after: 1800 * time.Millisecond,
+		script: relaytest.Options{Events: relaytest.Notes(1500, 1, 5000), IgnoreLimit: true},
+	},
 	{
 		name: "ignores limits of several filters", asked: denseSparse,
 		script: relaytest.Options{Events: dense, IgnoreLimit: true, Document: `{"limitation":{"max_limit":20}}`},

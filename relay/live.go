@@ -191,7 +191,7 @@ func (c *Conn) endLive(s *liveSub, reason string, now time.Time) {
 	c.report(Closed{ID: c.o.ID, At: now, Sub: s.id, Reason: reason})
 }
 
-// spend counts an event that came without credit.
+// spend counts a frame that came without credit.
 func (c *Conn) spend(f Frame) {
 	if c.o.Trust != Stranger {
 		return // the own relay gives back all that we publish, however fast

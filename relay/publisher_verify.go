@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
 // check is one check of a signature. A worker writes ok and hands the check back; the rest belongs to the loop.
@@ -14,49 +15,85 @@ type check struct {
 	done  bool
 }
 
-// checkLane keeps checks in order: their results reach the core in the order they were asked for, whichever worker is
+// checkLane keeps the checks of one source in order: their results reach the core in the order they were asked for, whichever worker is
 // quicker, so that what a source sent first is published first.
 type checkLane struct {
+	of      *checkLanes
+	source  relayurl.URL
 	waiting fifo[*check] // for a worker
 	begun   fifo[*check] // at a worker, or done and behind one that is not
 }
 
+// checkLanes are the lanes of all sources, which take turns: one that brings very much does not hold up the others.
+type checkLanes struct {
+	all   map[relayurl.URL]*checkLane
+	turns rotation[relayurl.URL, *checkLane] // those with something waiting
+}
+
+func (q *checkLanes) push(source relayurl.URL, e *event.Event) {
+	lane := q.all[source]
+	if lane == nil {
+		if q.all == nil {
+			q.all = make(map[relayurl.URL]*checkLane)
+		}
+		lane = &checkLane{of: q, source: source}
+		q.all[source] = lane
+	}
+	lane.waiting.push(&check{event: e, lane: lane})
+	*q.turns.at(source) = lane
+}
+
+func (q *checkLanes) next() *check {
+	front := q.turns.ring.Front()
+	if front == nil {
+		return nil
+	}
+	c, _ := (*q.turns.lane(front)).waiting.peek()
+	return c
+}
+
 // checks are the open checks. Live events overtake the others.
-type checks struct{ live, rest checkLane }
+type checks struct{ live, rest checkLanes }
 
 func (q *checks) push(v verify) {
-	lane := &q.rest
+	lanes := &q.rest
 	if v.live {
-		lane = &q.live
+		lanes = &q.live
 	}
-	lane.waiting.push(&check{event: v.event, lane: lane})
+	lanes.push(v.source, v.event)
 }
 
 // next is the check to begin next, nil when there is none.
 func (q *checks) next() *check {
-	if c, ok := q.live.waiting.peek(); ok {
+	if c := q.live.next(); c != nil {
 		return c
 	}
-	c, _ := q.rest.waiting.peek()
-	return c
+	return q.rest.next()
 }
 
 // begin notes that a worker has the check that next gave.
 func (q *checks) begin(c *check) {
-	c.lane.waiting.pop()
-	c.lane.begun.push(c)
+	lane := c.lane
+	lane.waiting.pop()
+	lane.begun.push(c)
+	turns := &lane.of.turns
+	turns.served(turns.elements[lane.source], lane.waiting.empty())
 }
 
 // finish takes the result of a check and gives all those of its lane that are in order now.
 func (q *checks) finish(c *check, yield func(*event.Event, bool)) {
 	c.done = true
+	lane := c.lane
 	for {
-		first, ok := c.lane.begun.peek()
+		first, ok := lane.begun.peek()
 		if !ok || !first.done {
-			return
+			break
 		}
-		c.lane.begun.pop()
+		lane.begun.pop()
 		yield(first.event, first.ok)
+	}
+	if lane.begun.empty() && lane.waiting.empty() {
+		delete(lane.of.all, lane.source)
 	}
 }
 
@@ -72,6 +109,8 @@ func (q *fifo[T]) peek() (T, bool) {
 	}
 	return q.items[0], true
 }
+
+func (q *fifo[T]) empty() bool { return len(q.items) == 0 }
 
 func (q *fifo[T]) pop() {
 	var zero T
