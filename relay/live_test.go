@@ -384,66 +384,6 @@ func TestLiveEventsKeepTheirOrder(t *testing.T) {
 	})
 }
 
-func TestALiveFloodIsReadSlowly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		notes := relaytest.Notes(10, 7, 100)
-		g := newRig(t, relaytest.Options{Events: notes}, func(o *ConnOptions) { o.LivePerSecond = 10 })
-		g.tell(liveOf("l0", kinds(1)))
-		for i := range 1100 {
-			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
-		}
-		g.ask(1, kinds(7))
-		require.InDelta(t, 10, len(g.sink.ids(0)), 2, "at once")
-		time.Sleep(20 * time.Second)
-		synctest.Wait()
-		require.InDelta(t, 210, len(g.sink.ids(0)), 5)
-		require.Nil(t, g.sink.final(1), "the page is behind the flood, and not late")
-		time.Sleep(90 * time.Second)
-		synctest.Wait()
-		require.Len(t, g.sink.ids(0), 1100)
-		require.Empty(t, g.wait(1).Err)
-		require.Len(t, g.sink.ids(1), 10)
-		require.Empty(t, reported[Down](g))
-	})
-}
-
-// TestFramesThatAreNoEventsAreReadSlowlyToo: what nobody asked for, and what is no event, costs its reading.
-func TestFramesThatAreNoEventsAreReadSlowlyToo(t *testing.T) {
-	for name, frame := range map[string]string{
-		"notices": `["NOTICE","x"]`, "unknown labels": `["X","y"]`, "answers": `["OK","x",true,""]`, "ends": `["EOSE","x"]`,
-		"events of no subscription": `["EVENT","x",{}]`, "messages of no session": `["NEG-MSG","x","61"]`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond = 10 })
-				g.tell(liveOf("l0", kinds(1)))
-				for range 100 {
-					g.relay.Broadcast(frame)
-				}
-				g.relay.Publish(relaytest.Event(1, 1, 1000, "last"))
-				time.Sleep(8 * time.Second)
-				synctest.Wait()
-				require.Empty(t, g.sink.ids(0))
-				time.Sleep(3 * time.Second)
-				synctest.Wait()
-				require.Len(t, g.sink.ids(0), 1)
-			})
-		})
-	}
-}
-
-func TestTheOperatorsRelayMayBeFast(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond, o.Trust = 1, Operator })
-		g.tell(liveOf("l0", kinds(1)))
-		for i := range 100 {
-			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
-		}
-		synctest.Wait()
-		require.Len(t, g.sink.ids(0), 100)
-	})
-}
-
 func TestALiveSubscriptionWithoutEOSEIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
