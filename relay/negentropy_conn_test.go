@@ -367,3 +367,25 @@ func TestReconciliationThatIsCutShortHasAnEnd(t *testing.T) {
 		}
 	}
 }
+
+// A relay that answers NEG-OPEN before it keeps the session, as khatru does, hears what it did not know what to do with once more.
+func TestSessionThatTheRelayDoesNotKnowYetIsGivenAMoment(t *testing.T) {
+	for late, opens := range map[time.Duration]int{0: 1, 20 * time.Millisecond: 1, time.Second: maxAgain} {
+		t.Run(late.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				events := relaytest.Notes(3000, 1, 100_000)
+				lack, ours := everyNth(events, 10)
+				g := newNegRig(t, relaytest.Options{Events: events, Negentropy: relaytest.Negentropy{Speak: true, Frame: 4096, OpensLate: late}}, ours)
+				g.ask(1, kinds(1))
+				require.Empty(t, g.wait(1).Err)
+				require.Len(t, g.relay.Reconciliations(), opens)
+				if opens == 1 {
+					sameIDs(t, wireIDs(lack), g.sink.ids(1))
+					require.Equal(t, len(lack), g.relay.Sent())
+				} else {
+					require.Subset(t, g.sink.ids(1), wireIDs(lack))
+				}
+			})
+		})
+	}
+}

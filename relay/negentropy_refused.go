@@ -27,6 +27,13 @@ func (c *Conn) negRefused(what refusal, label, text string, limit int64, now tim
 	g := s.group
 	r := g.neg
 	c.log.Debug("reconciliation refused", zap.String("sub", s.sub), zap.String("by", label), zap.String("text", text))
+	if what == refusesSession && s.first != nil {
+		if s.againAt.IsZero() {
+			s.againAt = now.Add(sayAgain)
+			c.wakeBy(s.againAt)
+		}
+		return
+	}
 	c.endSession(now)
 	switch what {
 	case refusesNothing:

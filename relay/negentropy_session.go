@@ -21,6 +21,10 @@ const (
 	maxSplits = 256    // of one batch
 	maxAgain  = 3      // sessions that end early, or are to come later
 	maxBehind = 20_000 // ids still to be fetched when the next session begins
+
+	// sayAgain is when a message is sent once more that was of no session that the relay knows: khatru answers NEG-OPEN before it keeps
+	// the session, and we are quick.
+	sayAgain = 50 * time.Millisecond
 )
 
 // negStage says where a reconciliation stands.
@@ -72,6 +76,8 @@ type session struct {
 	from     time.Time  // the answer is due from then on
 	progress time.Time  // when ids were listed last
 	heard    bool       // it was answered once
+	first    []byte     // our message behind the first answer, nil when it was answered or sent twice
+	againAt  time.Time  // when it is sent once more, zero: it is not
 }
 
 func (s *session) deadline(l Limits) time.Time {
@@ -201,7 +207,7 @@ func (c *Conn) negMsg(f Frame) {
 		return // of a session that has ended
 	}
 	first := !s.heard
-	s.heard = true
+	s.heard, s.first, s.againAt = true, nil, time.Time{}
 	raw := make([]byte, hex.DecodedLen(len(f.Body)))
 	if _, err := hex.Decode(raw, f.Body); err != nil || len(f.Body) > c.o.NegBytes {
 		c.garbled(errors.Join(err, negentropy.ErrMalformed), f.At)
@@ -237,7 +243,11 @@ func (c *Conn) negMsg(f Frame) {
 		s.sent, s.from = f.At, f.At
 		c.bucket.take(s.group.batch.background)
 		c.o.Metrics.round()
-		c.send(encodeNegMsg(s.sub, reply))
+		msg := encodeNegMsg(s.sub, reply)
+		if first {
+			s.first = msg
+		}
+		c.send(msg)
 		c.wakeBy(s.deadline(c.limits))
 		return
 	}
@@ -293,6 +303,12 @@ func (c *Conn) expireSession(now time.Time) {
 	s := c.neg.session
 	if s == nil {
 		return
+	}
+	if !s.againAt.IsZero() && !now.Before(s.againAt) {
+		c.send(s.first)
+		s.first, s.againAt = nil, time.Time{}
+	} else if !s.againAt.IsZero() {
+		c.wakeBy(s.againAt)
 	}
 	if at := s.deadline(c.limits); now.Before(at) {
 		c.wakeBy(at)

@@ -35,12 +35,14 @@ type Negentropy struct {
 	Withhold   func(id string) bool      // ids that a REQ by ids does not give
 	IDsCap     int                       // ids of one REQ that it gives, PageCap
 	Delay      time.Duration             // before each answer
+	OpensLate  time.Duration             // NEG-MSG up to so long after the NEG-OPEN is of no session that it knows, as in khatru for a moment
 }
 
 // negSession is one reconciliation.
 type negSession struct {
 	talk    *negentropy.Negentropy
 	answers int
+	from    time.Time // not known before
 }
 
 func (c *conn) negOpen(msg []byte, parts []json.RawMessage, o Options) {
@@ -103,7 +105,7 @@ func (c *conn) negOpen(msg []byte, parts []json.RawMessage, o Options) {
 	if frame == 0 {
 		frame = 60_000
 	}
-	s := &negSession{talk: negentropy.New(v, frame)}
+	s := &negSession{talk: negentropy.New(v, frame), from: time.Now().Add(n.OpensLate)}
 	c.mu.Lock()
 	if c.negs == nil {
 		c.negs = map[string]*negSession{}
@@ -122,6 +124,10 @@ func (c *conn) negMsg(msg []byte, parts []json.RawMessage, o Options) {
 	c.mu.Lock()
 	s := c.negs[sub]
 	c.mu.Unlock()
+	if s != nil && time.Now().Before(s.from) {
+		c.say("NEG-ERR", sub, "CLOSED")
+		return
+	}
 	if s == nil {
 		c.say("NEG-ERR", sub, "closed: unknown subscription handle")
 		return
