@@ -28,6 +28,7 @@ type fault struct {
 	more   int            // events that were made up
 	charge string         // the one offence
 	slower int            // rate signals told
+	mode   string         // why it is not reconciled any more
 }
 
 // ties are n events of a kind, so many of each second.
@@ -374,6 +375,7 @@ func (tt fault) run(t *testing.T) {
 	}
 	require.Equal(t, tt.charge, strings.Join(charged, ", "))
 	require.Len(t, reported[Limited](g), tt.slower)
+	require.Equal(t, tt.mode, noNegentropy(g))
 	require.Zero(t, g.sink.held, "credit comes back")
 	require.Empty(t, g.relay.OpenSubs())
 	for i, m := range g.sink.marksOf(1) {

@@ -22,7 +22,6 @@ func (c *Conn) fetched(g *group, now time.Time) {
 	}
 	switch {
 	case n.checked[shapeOf(f)] && (r.listed == 0 || r.listed < n.proven):
-	case !r.dated && r.listed > idsPerREQ: // all of it was in the works already, which is rare: nobody knows how old it is
 	case r.dated && (r.common <= 1 || f.Since != nil && r.common <= int64(*f.Since)):
 	default:
 		r.stage = negChecking
@@ -31,15 +30,19 @@ func (c *Conn) fetched(g *group, now time.Time) {
 	c.complete(g)
 }
 
-// below asks for one event older than all that was listed. When nobody knows how old that is, it asks for one more than
-// was listed.
-func (r *reconciliation) below(f nostr.Filter) nostr.Filter {
+// maxChecks is how many questions one check may take.
+const maxChecks = 8
+
+// below asks for one event older than all that was listed, or for as many as were listed and one more when nobody knows how old those
+// are. A listed event that was in the works already shows its age only here: more are asked for below it each time.
+func (r *reconciliation) below(f nostr.Filter, most int) nostr.Filter {
 	f.Limit = r.listed + 1
 	if r.dated {
-		f.Limit = 1
+		f.Limit = 1 << (3 * r.checks)
 		until := nostr.Timestamp(r.common - 1)
 		f.Until = &until
 	}
+	f.Limit = min(f.Limit, most)
 	return f
 }
 
@@ -47,25 +50,37 @@ func (r *reconciliation) below(f nostr.Filter) nostr.Filter {
 func (c *Conn) checkEvent(p *page, e *event.Event, now time.Time) {
 	r, f := p.group.neg, p.filters[0]
 	switch {
-	case f.Until != nil && e.CreatedAt > *f.Until, !c.matches(p.group.timeless(), e), untouchable(e, now) != "":
+	case !c.matches(p.group.timeless(), e):
 		return
-	}
-	if !r.lists(e.ID) {
+	case f.Until != nil && e.CreatedAt > *f.Until:
+		r.astray = true
+		return
+	case !r.lists(e.ID) && untouchable(e, now) == "":
 		r.capped = true
 	}
+	r.deeper = true
+	r.date(e)
 }
 
-// checked ends the check.
+// checked ends the check, or goes on below what it has shown.
 func (c *Conn) checked(g *group, now time.Time) {
 	n, r := &c.neg, g.neg
-	if r.capped {
+	f := g.asked[0]
+	deeper := r.deeper && (f.Since == nil || r.common > int64(*f.Since)) && r.common > 1
+	r.deeper = false
+	switch {
+	case r.capped:
 		c.fallBack(g, fallbackCapped)
 		c.abstain(fallbackCapped, "capped: it has events that it does not list", now)
-		return
+	case r.astray, deeper && r.checks >= maxChecks:
+		c.fallBack(g, fallbackUnserved) // nobody knows whether all was listed
+	case deeper:
+		r.checks++
+	default:
+		n.checked[shapeOf(f)] = true
+		n.proven = max(n.proven, r.listed)
+		c.complete(g)
 	}
-	n.checked[shapeOf(g.asked[0])] = true
-	n.proven = max(n.proven, r.listed)
-	c.complete(g)
 }
 
 // complete ends a group that was reconciled.

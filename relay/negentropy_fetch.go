@@ -167,7 +167,7 @@ func (c *Conn) fetchPage(g *group) *page {
 	r := g.neg
 	p := &page{group: g}
 	if r.stage == negChecking {
-		f := r.below(g.asked[0])
+		f := r.below(g.asked[0], pageLimit(c.limits.PageLimit, 1))
 		p.filters, p.credit, p.check = []nostr.Filter{f}, f.Limit+fetchSpare, true
 	} else {
 		k := min(len(r.fresh), c.idsAtOnce())
@@ -349,7 +349,8 @@ func (c *Conn) fetchFailed(p *page, why string, tell bool, now time.Time) {
 	g := p.group
 	c.closePage(p, tell, now)
 	if p.check {
-		c.fallBack(g, fallbackUnserved) // nobody knows whether all was listed
+		g.neg.astray = true
+		c.checked(g, now)
 		return
 	}
 	r, l := g.neg, &c.neg.fetching

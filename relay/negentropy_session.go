@@ -55,6 +55,9 @@ type reconciliation struct {
 	dated  bool
 	more   bool // has listed as much as we take at a time, or would
 	capped bool // an event was found that was not listed
+	checks int  // questions of the check that were answered
+	deeper bool // the answer to the last one does not show whether there is more below it
+	astray bool // that answer held what the question excludes
 
 	paged  bool // only its ids are still to be noted
 	noted  bool // its ids are among the unseen of its batch, as far as they were not listed
