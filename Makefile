@@ -9,7 +9,7 @@ MAKEFLAGS   += --no-builtin-rules --no-print-directory
 GO        ?= go
 TAGS      ?=
 FUZZTIME  ?= 30s
-TIMEOUT   ?= 20m
+TIMEOUT   ?= 40m
 PKGS      ?= ./...
 BENCH     ?=
 
