@@ -14,9 +14,11 @@ PKGS      ?= ./...
 BENCH     ?=
 
 GOLANGCI_VERSION := v2.15.0
+GOVULN_VERSION   := v1.1.4
 TOOLS            := $(CURDIR)/bin/tools
 # The pinned version wins over whatever the system has; findings differ between versions.
 GOLANGCI         := $(firstword $(wildcard $(TOOLS)/golangci-lint) $(shell command -v golangci-lint))
+GOVULN           := $(firstword $(wildcard $(TOOLS)/govulncheck) $(shell command -v govulncheck))
 
 # By -ldflags, because the toolchain's own stamp is missing under GOFLAGS=-buildvcs=false. Outside a clone it is
 # empty, and the stamp counts.
@@ -41,7 +43,7 @@ test: deps ## every test with the race detector, on SQLite and on a real Postgre
 	scripts/postgres.sh run $(GO) test -race -timeout $(TIMEOUT) -tags '$(TAGS)' $(PKGS)
 
 .PHONY: check
-check: fmt vet lint ## formatting, go vet and, when installed, golangci-lint
+check: fmt vet lint licences vuln ## formatting, go vet, licences and, when installed, golangci-lint and govulncheck
 
 .PHONY: fmt
 fmt: ## fail on files that gofmt would change
@@ -60,10 +62,19 @@ else
 	$(GOLANGCI) run $(PKGS)
 endif
 
+.PHONY: licences
+licences: ## every module of the daemon has a licence that we know
+	@scripts/licences.sh
+
+.PHONY: vuln
+vuln: ## govulncheck, where it is installed and the Go vulnerability database can be reached
+	@scripts/vulnerabilities.sh '$(GOVULN)'
+
 # With go install and not as a tool directive: that would pull hundreds of modules into go.mod.
 .PHONY: tools
-tools: ## install golangci-lint into bin/tools (a minute or two)
+tools: ## install golangci-lint and govulncheck into bin/tools (a minute or two)
 	GOBIN=$(TOOLS) GOFLAGS= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	GOBIN=$(TOOLS) GOFLAGS= $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULN_VERSION)
 
 # `go test -fuzz` takes one target of one package at a time.
 .PHONY: fuzz
