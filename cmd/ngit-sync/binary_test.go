@@ -54,6 +54,7 @@ type process struct {
 	cmd    *exec.Cmd
 	page   string // its HTTP address
 	exited chan error
+	log    bytes.Buffer // to be read when it has exited
 }
 
 const patience = 60 * time.Second // for what takes moments on an idle machine
@@ -67,11 +68,10 @@ func startBinary(t *testing.T, database string, args ...string) *process {
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
 	page := make(chan string, 1)
-	var log bytes.Buffer
 	go func() {
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
-			log.WriteString(lines.Text() + "\n")
+			p.log.WriteString(lines.Text() + "\n")
 			var entry struct{ Msg, Address string }
 			if json.Unmarshal(lines.Bytes(), &entry) == nil && entry.Msg == "http listening" {
 				page <- entry.Address
@@ -83,13 +83,13 @@ func startBinary(t *testing.T, database string, args ...string) *process {
 		_ = p.cmd.Process.Kill() // it has usually ended
 		if t.Failed() {
 			<-time.After(100 * time.Millisecond)
-			t.Log(log.String())
+			t.Log(p.log.String())
 		}
 	})
 	select {
 	case p.page = <-page:
 	case err := <-p.exited:
-		t.Fatalf("ended at once: %v\n%s", err, log.String())
+		t.Fatalf("ended at once: %v\n%s", err, p.log.String())
 	case <-time.After(patience):
 		t.Fatal("does not listen")
 	}
