@@ -31,8 +31,14 @@ func (c *core) admit(d Delivery, t *tally) {
 		c.dropped(d, reason)
 		return
 	}
+	if e.Kind == event.KindAnnouncement {
+		t.announcements++
+	}
 	if disposition, ok := c.knows(e.ID); ok {
 		if !c.reopened(d, disposition) {
+			if e.Kind == event.KindAnnouncement && disposition == Irrelevant {
+				t.outside++
+			}
 			t.seq = c.seq // its row was given to the ledger at some time before
 			c.vacate(d)
 			return

@@ -17,6 +17,7 @@ type Learned struct {
 	NoWide        time.Time  `json:"no_wide,omitzero"`     // wide filters bring too much that is foreign
 	Aside         []SetAside `json:"aside,omitempty"`      // values that the relay refuses
 
+	NoAnnouncements time.Time `json:"no_announcements,omitzero"`   // next to all of its announcements are out of scope: not asked for in full before
 	NoNegentropy    time.Time `json:"no_negentropy,omitzero"`      // it does not speak NIP-77, or lists less than it has
 	Sampled         time.Time `json:"sampled,omitzero"`            // what it lists was compared with what it serves: not again before
 	NoNegentropyWhy string    `json:"no_negentropy_why,omitempty"` // hostile text
@@ -57,7 +58,7 @@ func (k *Learned) caps() []*Cap {
 }
 
 func (k *Learned) verdicts() []*time.Time {
-	return []*time.Time{&k.StateKinds, &k.NoLive, &k.NoWide, &k.NoNegentropy, &k.Sampled}
+	return []*time.Time{&k.StateKinds, &k.NoLive, &k.NoWide, &k.NoNegentropy, &k.NoAnnouncements, &k.Sampled}
 }
 
 // Expires is when the first entry expires, zero when there is none.

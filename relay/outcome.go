@@ -94,6 +94,11 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 	}
 	if d == Irrelevant {
 		c.bookIrrelevant(w.source, w.event.ID)
+		if w.event.Kind == event.KindAnnouncement {
+			for _, t := range w.joins {
+				t.outside++
+			}
+		}
 	}
 	if w.row != nil {
 		c.unpark(w.row)

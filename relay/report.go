@@ -30,15 +30,17 @@ type Down struct {
 // Settled says that every event before a mark has an outcome. Final is set by the last mark of a batch.
 // Settled is matched by its batch and counts even after its connection is gone (DESIGN §3, device 3).
 type Settled struct {
-	ID      ConnID
-	Batch   BatchID
-	At      time.Time
-	Final   bool
-	Filters []FilterEnd // index-aligned with Batch.Filters; the state as of this mark
-	Learned []event.ID  // announcements and roots that the own relay accepted newly, since the last mark of this batch
-	New     int         // events stored newly since the last mark of this batch
-	Seq     Seq         // the last ledger or pending row this mark rests on
-	Err     string      // why filters failed, empty when none did
+	ID            ConnID
+	Batch         BatchID
+	At            time.Time
+	Final         bool
+	Filters       []FilterEnd // index-aligned with Batch.Filters; the state as of this mark
+	Learned       []event.ID  // announcements and roots that the own relay accepted newly, since the last mark of this batch
+	New           int         // events stored newly since the last mark of this batch
+	Announcements int         // announcements that came since then, known ones included
+	Outside       int         // of these, out of scope
+	Seq           Seq         // the last ledger or pending row this mark rests on
+	Err           string      // why filters failed, empty when none did
 }
 
 // FilterEnd is how far one filter of a batch has got.

@@ -10,13 +10,14 @@ import (
 // tally counts the events before one mark down (DESIGN §3, device 1). It is settled when the mark has come and no event
 // is open.
 type tally struct {
-	series  *series
-	open    int
-	mark    *Mark // nil until it comes
-	blind   bool  // live: an event before the mark was dropped
-	learned []event.ID
-	stored  int
-	seq     Seq
+	series                 *series
+	open                   int
+	mark                   *Mark // nil until it comes
+	blind                  bool  // live: an event before the mark was dropped
+	learned                []event.ID
+	stored                 int
+	announcements, outside int // that came; of these, out of scope
+	seq                    Seq
 }
 
 // series are the tallies of one batch, or of the live events of one connection, oldest first. Only the last one
@@ -93,7 +94,7 @@ func (ts tallies) settled(s *series, now time.Time) []Report {
 func (t *tally) report(now time.Time) Settled {
 	return Settled{
 		ID: t.series.conn, Batch: t.series.batch, At: now, Final: t.mark.Final, Filters: t.mark.Filters, Err: t.mark.Err,
-		Learned: t.learned, New: t.stored, Seq: t.seq,
+		Learned: t.learned, New: t.stored, Announcements: t.announcements, Outside: t.outside, Seq: t.seq,
 	}
 }
 

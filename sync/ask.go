@@ -20,6 +20,9 @@ func (e *Engine) planBatches(r *remote, now time.Time) {
 		front, back := r.asking()-daily < e.cfg.OpenBatches, daily < e.cfg.OpenBatches
 		b := r.nextWaiting(now, front, back)
 		if b == nil && front {
+			b = e.nextAnnounced(r, now)
+		}
+		if b == nil && front {
 			b = e.nextDifference(r)
 		}
 		if b == nil && front {
@@ -197,6 +200,7 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 		b.head, b.started = true, earliest(a.started, b.started)
 		head = head || r.phase.Open() // else the pass of the next connection closes the gap of what is confirmed now
 	}
+	e.weigh(b, s, now)
 	kept := b.groups[:0]
 	for _, g := range b.groups {
 		if !g.complete(head) || e.stale(g, r) {

@@ -170,6 +170,9 @@ func (e *Engine) load(state *State, now time.Time) error {
 		if r := e.relays[row.URL]; r != nil {
 			r.health, r.cursor, r.lastFull, r.passSince = row.Health, row.Cursor, row.LastFull, row.PassSince
 			r.announcements, r.announcementsAsked = row.Announcements, row.Announcements
+			if !row.Announcements { // never, or under another scope
+				r.learned.NoAnnouncements = time.Time{}
+			}
 			r.disconnectedAt = row.Cursor // what happened after it is unknown
 			r.heat.since, r.warmth.since, r.learned = row.PolledHot, row.PolledWarm, row.Learned
 			r.polled = !row.PolledWarm.IsZero() // nobody knows what was live before

@@ -217,6 +217,10 @@ func (e *Engine) up(r *remote, up relay.Up, now time.Time) {
 		}
 		e.startPass(r, since, now)
 	default:
+		r.announcedSince = time.Time{}
+		if !r.cursor.IsZero() {
+			r.announcedSince = since
+		}
 		r.passSince, r.nextCursor, r.refill = time.Time{}, time.Time{}, false
 		r.forget()
 		r.heat.since, r.warmth.since = now, now // what is not live is asked from here on

@@ -48,6 +48,7 @@ func (e *Engine) evidence(r *remote, v relay.Evidence, now time.Time) {
 	}
 	if v.Late {
 		r.nextFull = now // what is confirmed may be less than what there is
+		r.richAgain()
 	}
 	if v.NoNegentropy != "" {
 		r.reconciles = false
@@ -71,6 +72,7 @@ func (e *Engine) askAllAnew(r *remote, now time.Time) {
 	if r.daily != nil {
 		e.dropPass(r, r.daily)
 	}
+	r.richAgain()
 	r.nextFull = now
 	e.touch(r)
 	if r.phase == Syncing {

@@ -51,6 +51,7 @@ func (e *Engine) unconfirm(r *remote, now time.Time) {
 	if len(r.closedSubs) == 0 { // else there is a gap in what is live
 		r.passSince, r.nextCursor = time.Time{}, time.Time{}
 	}
+	r.richAgain()
 	r.forget()
 	r.unsafe = true
 	e.persist(ClearCoverage{r.url})

@@ -191,7 +191,7 @@ func (e *Engine) closeGap(r *remote) {
 func (e *Engine) fill(p *pass, c *chunker, r *remote, now time.Time) {
 	if !p.first {
 		p.first = true
-		if p.kind == catchUp || p.kind == daily || (p.kind == rotateHot && r.live.Filters() == 0) {
+		if p.kind == catchUp || (p.kind == daily && !r.sparse(now)) || (p.kind == rotateHot && r.live.Filters() == 0) {
 			c.add(askAnnouncements, nil, Span{})
 		}
 	}

@@ -72,6 +72,7 @@ func (e *Engine) refill(r *remote, now time.Time) {
 // passAgain makes a relay due for a full pass, behind the one that is open unless that cannot be completed.
 func (e *Engine) passAgain(r *remote, now time.Time) {
 	r.refill = true
+	r.richAgain()
 	if !r.full || r.phase == ConnectedDegraded {
 		r.nextFull = now
 	}

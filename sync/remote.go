@@ -74,6 +74,8 @@ type remote struct {
 
 	announcements      bool // layer 1 confirmed
 	announcementsAsked bool
+	announcedSince     time.Time // a fresh start of a sparse relay asks for those since then
+	yield              yield     // of the history of announcements that is being asked
 	open               map[*batch]bool
 	waiting            []*batch // failed, or cut off by the end of a connection
 	pass               *pass    // since
