@@ -11,6 +11,8 @@ TAGS      ?=
 FUZZTIME  ?= 30s
 TIMEOUT   ?= 40m
 PKGS      ?= ./...
+# What reads text of strangers; `make test` fuzzes these a little. The seeds of all targets run as tests anyway.
+PARSERS   := ./relay ./internal/event ./internal/nip34 ./internal/relayurl ./filters ./internal/negentropy ./internal/config
 BENCH     ?=
 
 GOLANGCI_VERSION := v2.15.0
@@ -39,8 +41,9 @@ build: ## bin/ngit-sync; TAGS=libsecp256k1 checks signatures with the C library
 
 # -timeout is per package, and as many packages as there are cores run at once.
 .PHONY: test
-test: deps ## every test with the race detector, on SQLite and on a real Postgres; PKGS=./relay/... for less
+test: deps ## every test with the race detector, on SQLite and on a real Postgres, and a little fuzzing; PKGS=./relay/... for less
 	scripts/postgres.sh run $(GO) test -race -timeout $(TIMEOUT) -tags '$(TAGS)' $(PKGS)
+	@if [ '$(PKGS)' = ./... ]; then $(MAKE) fuzz FUZZTIME=2s PKGS='$(PARSERS)'; fi
 
 .PHONY: check
 check: fmt vet lint licences vuln ## formatting, go vet, licences and, when installed, golangci-lint and govulncheck

@@ -110,7 +110,7 @@ func TestFalseSignatureIsChargedAndNotRemembered(t *testing.T) {
 	reports := b.heard()
 	require.Equal(t, []Report{
 		Offended{ID: 1, At: b.now, Kind: OffenceSignature},
-		Settled{ID: 1, Batch: 1, At: b.now, Final: true},
+		Settled{ID: 1, Batch: 1, At: b.now, Final: true, Announcements: 1},
 	}, reports)
 	require.Empty(t, b.ledger.entries)
 	require.Empty(t, b.c.known)
@@ -147,7 +147,7 @@ func TestRivalSignaturesAreCheckedOneAfterTheOther(t *testing.T) {
 		require.Equal(t, []Report{
 			Offended{ID: 1, At: b.now, Kind: OffenceSignature},
 			Offended{ID: 2, At: b.now, Kind: OffenceSignature},
-			Settled{ID: 2, Batch: 1, At: b.now, Final: true},
+			Settled{ID: 2, Batch: 1, At: b.now, Final: true, Announcements: 1},
 		}, b.heard(), "who sent the same is charged, and connection 1 waits for its second one")
 		require.Len(t, b.checks, 1)
 		require.Equal(t, a.Sig, b.checks[0].Sig)

@@ -1,7 +1,10 @@
 package relay
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -81,6 +84,11 @@ func FuzzSplitFrame(f *testing.F) {
 		`["NOTICE",{"a":1}]`, `["AUTH","c"]`, `["COUNT","s",{"count":3}]`, `["NEG-MSG","n","61ff"]`, `["NEG-ERROR","n","a "b" c",3]`,
 	} {
 		f.Add([]byte(msg))
+	}
+	events, err := os.ReadFile("../internal/event/testdata/events.jsonl") // of real relays
+	require.NoError(f, err)
+	for line := range bytes.Lines(events) {
+		f.Add(slices.Concat([]byte(`["EVENT","s",`), bytes.TrimSpace(line), []byte(`]`)))
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		got := SplitFrame(msg)
