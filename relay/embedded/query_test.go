@@ -194,19 +194,21 @@ func TestPlansUseIndexes(t *testing.T) {
 		p, ok := planFilter(f)
 		require.True(t, ok)
 		for _, driver := range p.drivers {
-			rows, err := relay.store.read.Query("EXPLAIN QUERY PLAN "+p.text, slices.Concat(driver, p.rest, []any{10})...)
-			require.NoError(t, err)
-			for rows.Next() {
-				var a, b, c int
-				var detail string
-				require.NoError(t, rows.Scan(&a, &b, &c, &detail))
-				require.NotContains(t, detail, "TEMP B-TREE", "%s: %s", f, p.text)
-				if strings.HasPrefix(detail, "SCAN") {
-					require.Contains(t, detail, "event_time", "%s", f)
+			func() {
+				rows, err := relay.store.read.Query("EXPLAIN QUERY PLAN "+p.text, slices.Concat(driver, p.rest, []any{10})...)
+				require.NoError(t, err)
+				defer func() { require.NoError(t, rows.Close()) }()
+				for rows.Next() {
+					var a, b, c int
+					var detail string
+					require.NoError(t, rows.Scan(&a, &b, &c, &detail))
+					require.NotContains(t, detail, "TEMP B-TREE", "%s: %s", f, p.text)
+					if strings.HasPrefix(detail, "SCAN") {
+						require.Contains(t, detail, "event_time", "%s", f)
+					}
 				}
-			}
-			require.NoError(t, rows.Err())
-			require.NoError(t, rows.Close())
+				require.NoError(t, rows.Err())
+			}()
 		}
 	}
 }
