@@ -25,8 +25,6 @@ func TestHostilePagingOfAllSorts(t *testing.T) {
 	}
 }
 
-const hostileSeeds = 100
-
 // mixed is a relay that does what it does by a seed.
 type mixed struct {
 	*rand.Rand
