@@ -84,7 +84,7 @@ func TestWhatIsTakenBackDoesNotComeAgain(t *testing.T) {
 	const u, v = "ws://one.example.com", "ws://two.example.com"
 	alice, bob := newAuthor(1), newAuthor(2)
 	for _, before := range []bool{true, false} {
-		for _, restart := range []bool{true, false} {
+		for _, restart := range fewer(true, false) {
 			name := map[bool]string{true: "before", false: "after"}[before] + map[bool]string{true: ", restarted"}[restart]
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
