@@ -15,13 +15,13 @@ import (
 type Proxy struct {
 	URL       *url.URL // socks5 or socks5h, with a password if need be
 	OnionOnly bool     // only names under .onion go through it
-	// Direct reports relays that never do; nil: there are none.
+	// Direct reports relays that do only under .onion; nil: there are none.
 	Direct func(relayurl.URL) bool
 }
 
 // takes reports whether a relay is reached through the proxy.
 func (p *Proxy) takes(u relayurl.URL) bool {
-	return p != nil && (p.Direct == nil || !p.Direct(u)) && (!p.OnionOnly || onion(u))
+	return p != nil && (onion(u) || (!p.OnionOnly && (p.Direct == nil || !p.Direct(u))))
 }
 
 // onion reports a name that only Tor can resolve. Asking DNS for it would tell others of it (RFC 7686).

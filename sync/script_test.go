@@ -206,11 +206,7 @@ func (e *Engine) lookup(u relayurl.URL) *remote { return e.relays[u] }
 func (s *script) settle(b relay.Batch, learned ...event.ID) {
 	q := s.asked[b.ID]
 	delete(s.asked, b.ID)
-	ends := make([]relay.FilterEnd, len(b.Filters))
-	for i := range ends {
-		ends[i].Done = true
-	}
-	s.report(relay.Settled{ID: q.conn, Batch: b.ID, At: s.now, Final: true, Filters: ends, Learned: learned, New: len(learned)})
+	s.report(relay.Settled{ID: q.conn, Batch: b.ID, At: s.now, Final: true, Filters: allDone(b), Learned: learned, New: len(learned)})
 }
 
 // settleAll answers everything that a relay is asked until it is asked nothing more.

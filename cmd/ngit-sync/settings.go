@@ -108,8 +108,7 @@ func (s settings) dialer(rewrite func(relayurl.URL) (string, error)) relay.Diale
 			panic(err) // Load has read it
 		}
 		o.Proxy = &relay.Proxy{
-			URL: u, OnionOnly: s.cfg.Network.ProxyFor == "onion",
-			Direct: func(u relayurl.URL) bool { return s.isOwn(u) && !strings.HasSuffix(u.Hostname(), ".onion") },
+			URL: u, OnionOnly: s.cfg.Network.ProxyFor == "onion", Direct: s.isOwn,
 		}
 	}
 	if rewrite != nil {

@@ -67,12 +67,7 @@ func parseNpubTarget(text string) (Target, error) {
 	if !ok {
 		return Target{}, fmt.Errorf("an npub without an identifier: %w", errTarget)
 	}
-	v, err := decodeEntity(npub)
-	key, isKey := v.(string)
-	if err != nil || !isKey {
-		return Target{}, fmt.Errorf("not an npub: %w", errTarget)
-	}
-	pk, err := event.ParsePubKey(key)
+	pk, err := parseNpub(npub)
 	if err != nil {
 		return Target{}, fmt.Errorf("not an npub: %w", errTarget)
 	}
