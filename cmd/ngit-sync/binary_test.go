@@ -63,6 +63,7 @@ func startBinary(t *testing.T, database string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, exited: make(chan error, 1)}
 	p.cmd = exec.Command(binary, append([]string{"run", "--listen", "127.0.0.1:0", "--database", database}, args...)...)
+	p.cmd.Dir = filepath.Dir(binary) // beside a Postgres the token is made in the working directory
 	p.cmd.Env = append(os.Environ(), "NGIT_SYNC_NETWORK_ALLOW_PRIVATE=127.0.0.0/8", "NGIT_SYNC_SYNC_BATCH_WINDOW=200ms")
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)

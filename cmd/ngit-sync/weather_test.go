@@ -145,6 +145,7 @@ func TestBinaryStartsOnceOnAnEmptyDatabase(t *testing.T) {
 			for range 2 {
 				cmd := exec.CommandContext(t.Context(), binary, "run", "--listen", "127.0.0.1:0", "--own-relay", "ws://127.0.0.1:1",
 					"--domain", testDomain, "--database", url)
+				cmd.Dir = filepath.Dir(binary)
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
 				require.NoError(t, cmd.Start())

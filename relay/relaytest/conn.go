@@ -28,7 +28,16 @@ type conn struct {
 	authed bool
 }
 
+// shake counts a handshake that begins, or with -1 one that is over. The caller holds the lock.
+func (r *Relay) shake(n int) {
+	r.shaking += n
+	r.shaken.Broadcast()
+}
+
 func (r *Relay) serve(w http.ResponseWriter, req *http.Request) {
+	r.mu.Lock()
+	r.shake(1)
+	r.mu.Unlock()
 	ws, err := websocket.Accept(w, req, &websocket.AcceptOptions{
 		InsecureSkipVerify: true,
 		OnPingReceived: func(context.Context, []byte) bool {
@@ -37,6 +46,9 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request) {
 		},
 	})
 	if err != nil {
+		r.mu.Lock()
+		r.shake(-1)
+		r.mu.Unlock()
 		return
 	}
 	ws.SetReadLimit(16 << 20)
@@ -46,6 +58,7 @@ func (r *Relay) serve(w http.ResponseWriter, req *http.Request) {
 	r.nextID++
 	c.id = r.nextID
 	r.conns[c] = struct{}{}
+	r.shake(-1)
 	r.record.connections++
 	r.record.userAgents = append(r.record.userAgents, req.UserAgent())
 	challenge := r.opts.Challenge

@@ -19,8 +19,11 @@ type Relay struct {
 	store  store
 	record record
 	conns  map[*conn]struct{}
-	nextID int
-	down   bool
+	// shaking counts handshakes under way. A client may know that it is connected before the relay does.
+	shaking int
+	shaken  *sync.Cond
+	nextID  int
+	down    bool
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -32,6 +35,7 @@ type Relay struct {
 // New starts a relay. Close ends it.
 func New(o Options) *Relay {
 	r := &Relay{opts: o, conns: map[*conn]struct{}{}, pipes: newPipeListener()}
+	r.shaken = sync.NewCond(&r.mu)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for _, e := range o.Events {
 		r.store.add(e)
@@ -138,9 +142,13 @@ func (r *Relay) script() Options {
 	return r.opts
 }
 
+// open gives the connections, once those whose handshake is under way have become one.
 func (r *Relay) open() []*conn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for r.shaking > 0 {
+		r.shaken.Wait()
+	}
 	out := make([]*conn, 0, len(r.conns))
 	for c := range r.conns {
 		out = append(out, c)
