@@ -161,6 +161,7 @@ func (c *core) join(w *work, d Delivery, t *tally) {
 		}
 		t.open++
 		c.occupy(w, d, t.series)
+		c.bytes += d.Event.Weight()
 		w.rivals = append(w.rivals, rival{d, t})
 		return
 	}
@@ -204,7 +205,7 @@ func (c *core) enter(w *work) {
 	if c.agedAt.IsZero() {
 		c.agedAt = c.now.Add(spillAge)
 	}
-	c.bytes += int64(w.event.Size)
+	c.bytes += w.event.Weight()
 	if addressed(w.event.Kind) {
 		ref := w.event.Coordinate()
 		c.versions[ref] = append(c.versions[ref], w)
@@ -225,6 +226,7 @@ func (c *core) verified(now time.Time, e *event.Event, ok bool) {
 		w.stage = shelved
 		w.refs = refsOf(e)
 		for _, r := range w.rivals {
+			c.bytes -= r.delivery.Event.Weight()
 			w.regard(r.delivery)
 			w.joins = append(w.joins, r.tally)
 		}
@@ -252,6 +254,7 @@ func (c *core) forged(w *work) {
 	rivals := w.rivals
 	w.rivals = nil
 	for _, r := range rivals {
+		c.bytes -= r.delivery.Event.Weight()
 		c.quit(w, r.delivery, r.tally.series)
 	}
 	c.close(w)

@@ -122,7 +122,7 @@ func newCore(o PublisherOptions) *core {
 	o = o.withDefaults()
 	return &core{
 		o: o, log: o.Log,
-		scope:      newScope(o.Rules, o.ForeignRepos),
+		scope:      newScope(o.Rules, o.ForeignRepos, foreignBytes),
 		known:      make(map[event.ID]Disposition),
 		offers:     make(map[event.ID]Offer),
 		irrelevant: newIrrelevantBook(o.IrrelevantPerSource, o.IrrelevantIDs),

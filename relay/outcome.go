@@ -258,7 +258,7 @@ func (c *core) close(w *work) {
 	w.stage = done
 	delete(c.works, w.event.ID)
 	c.queue.Remove(w.place)
-	c.bytes -= int64(w.event.Size)
+	c.bytes -= w.event.Weight()
 	c.withdraw(w)
 	if w.row != nil {
 		c.woken--

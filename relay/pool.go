@@ -60,6 +60,12 @@ func claimOf(w *Waiting) *claim {
 	return nil
 }
 
+// staleDues is how many entries may be stale in any case.
+const staleDues = 64
+
+// sourcesKept is how many names of relays are remembered, so that rows share them.
+const sourcesKept = 10_000
+
 // pool is the index of the pending table: bounded by count and bytes, and by age but for what waits for room, oldest first out. It
 // says which rows are due, which are to be woken, and which come next when there is room. It holds no events.
 type pool struct {
@@ -76,7 +82,7 @@ type pool struct {
 	n       uint64
 	sweep   int                           // rows behind that are still to be taken up this time
 	sweepAt time.Time                     // when they are next
-	sources map[relayurl.URL]relayurl.URL // each name once
+	sources map[relayurl.URL]relayurl.URL // each name once, of the last sourcesKept
 }
 
 func newPool() *pool {
@@ -113,9 +119,9 @@ func (p *pool) put(w Waiting) *row {
 		r.needs = w.Needs
 	case CauseHeld:
 		r.needs = w.Needs
-		heap.Push(&p.dues, rowDue{r, r.due})
+		p.pushDue(r)
 	case CauseRetry, CauseFuture:
-		heap.Push(&p.dues, rowDue{r, r.due})
+		p.pushDue(r)
 	case CausePace, CauseDown: // done
 	}
 	return r
@@ -182,18 +188,29 @@ func (p *pool) wakeDue(now time.Time) {
 	}
 }
 
-// takeWoken gives the ids of up to n woken rows, and takes them off the list.
-func (p *pool) takeWoken(n int) []event.ID {
+// takeWoken gives the ids of up to n woken rows, of no more than about so many bytes, and takes them off the list.
+func (p *pool) takeWoken(n int, bytes int64) []event.ID {
 	var ids []event.ID
-	for len(p.woken) > 0 && len(ids) < n {
+	for len(p.woken) > 0 && len(ids) < n && bytes > 0 {
 		r := p.woken[0]
 		p.woken[0] = nil
 		p.woken = p.woken[1:]
 		if r.woken && !r.gone {
+			bytes -= int64(r.size)
 			ids = append(ids, r.id)
 		}
 	}
 	return ids
+}
+
+// pushDue has a row woken at its due. Entries of rows that have left, or have another due, go when they are the most: their moment may be a
+// week ahead, and who sends what is dated ahead makes room for it by sending more.
+func (p *pool) pushDue(r *row) {
+	if len(p.dues) >= 2*len(p.rows)+staleDues {
+		p.dues = slices.DeleteFunc(p.dues, rowDue.stale)
+		heap.Init(&p.dues)
+	}
+	heap.Push(&p.dues, rowDue{r, r.due})
 }
 
 // next is when the pool has something to do by itself, zero when never.

@@ -86,6 +86,9 @@ func (o PublisherOptions) withDefaults() PublisherOptions {
 	return o
 }
 
+// foreignBytes is how much of the announcements on the own relay that are out of scope is remembered.
+const foreignBytes = 64 << 20
+
 // maxFuture is how far ahead an event may be dated to be kept until its time (DESIGN §6, Pending).
 const maxFuture = 7 * 24 * time.Hour
 

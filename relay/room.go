@@ -41,6 +41,9 @@ func (p *pool) enroom(r *row, w Waiting) {
 	}
 	source, ok := p.sources[w.Source]
 	if !ok {
+		if len(p.sources) >= sourcesKept {
+			clear(p.sources)
+		}
 		source = w.Source
 		p.sources[source] = source
 	}

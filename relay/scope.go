@@ -1,8 +1,6 @@
 package relay
 
 import (
-	"slices"
-
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 )
@@ -13,10 +11,7 @@ type scope struct {
 	index  *nip34.Index
 	newest map[event.Ref]version // stays when the event goes: an older version is obsolete all the same
 
-	// foreign are announcements that the own relay holds and that are not in scope, oldest first: one of them counts when
-	// a later announcement names its author. A plain relay may hold the whole world's.
-	foreign    []event.Ref
-	maxForeign int
+	foreign nip34.Foreign // announcements that the own relay holds and that are not in scope
 }
 
 // version names one version of a replaceable event.
@@ -25,8 +20,8 @@ type version struct {
 	id        event.ID
 }
 
-func newScope(rules nip34.Rules, maxForeign int) *scope {
-	return &scope{index: nip34.NewIndex(rules), newest: make(map[event.Ref]version), maxForeign: maxForeign}
+func newScope(rules nip34.Rules, foreign int, foreignBytes int64) *scope {
+	return &scope{index: nip34.NewIndex(rules), newest: make(map[event.Ref]version), foreign: nip34.NewForeign(foreign, foreignBytes)}
 }
 
 // obsolete reports whether a newer version than e is accepted.
@@ -49,21 +44,11 @@ func (s *scope) renew(ref event.Ref, v version) (version, bool) {
 // are covered now and were not.
 func (s *scope) accept(have []*nip34.Announcement, gone []event.Ref) []event.Ref {
 	slim := make([]*nip34.Announcement, len(have))
-	var fresh []event.Ref
 	for i, a := range have {
 		slim[i] = a.Slim()
-		if _, known := s.index.Newest(a.Ref); !known {
-			fresh = append(fresh, a.Ref)
-		}
 	}
 	joined := s.index.Apply(slim, gone).Joined
-	s.foreign = append(s.foreign, slices.DeleteFunc(fresh, s.index.Covers)...)
-	for len(s.foreign) > s.maxForeign {
-		if ref := s.foreign[0]; !s.index.Covers(ref) {
-			s.index.Remove(ref)
-		}
-		s.foreign = s.foreign[1:]
-	}
+	s.foreign.Trim(s.index, slim)
 	return joined
 }
 

@@ -61,7 +61,7 @@ func (p pressure) less(w *work, left bool) pressure {
 	p.shares.less(w)
 	p.live -= len(w.spots.live)
 	if left {
-		p.bytes -= int64(w.event.Size)
+		p.bytes -= w.event.Weight()
 		if w.row != nil {
 			p.woken--
 		}
@@ -263,7 +263,7 @@ func (c *core) takeRows() []event.ID {
 	if c.woken >= maxWoken || c.heavy() {
 		return nil
 	}
-	if ids := c.pool.takeWoken(readChunk); len(ids) > 0 {
+	if ids := c.pool.takeWoken(readChunk, c.o.QueueBytes/4); len(ids) > 0 {
 		return ids
 	}
 	class, n := c.roomForRows()

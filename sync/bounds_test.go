@@ -17,17 +17,16 @@ func TestAncestorsGivenUpMakeRoom(t *testing.T) {
 	a, b := announce("alice", "tool", t0, nil, one), announce("bob", "other", t0, nil, one)
 	s.picture(anns(a, b))
 	x, y := s.e.repos[a.Ref], s.e.repos[b.Ref]
-	for i := range lacksKept {
-		s.e.lack(x, id(strconv.Itoa(i)), t0.Add(time.Duration(i/lacksPerDay)*time.Second*0).Add(time.Duration(i/lacksPerDay)*24*time.Hour).Add(-200*24*time.Hour))
-	}
-	_ = y
-	t.Log(len(s.e.lacking))
-	for i := len(s.e.lacking); i < lacksKept; i++ {
+	x.lacks = map[event.ID]time.Time{}
+	for i := range lacksKept - 1 {
 		old := id("old" + strconv.Itoa(i))
-		s.e.lacking[old] = []*repo{x}
-		x.lacks[old] = t0.Add(-100 * 24 * time.Hour)
+		s.e.lacking[old], x.lacks[old] = []*repo{x}, t0
 	}
-	require.True(t, s.e.lack(y, id("new"), t0))
+	require.True(t, s.e.lack(y, id("last"), t0))
+	require.False(t, s.e.lack(y, id("more"), t0))
+	require.Len(t, s.e.lacking, lacksKept)
+	require.True(t, s.e.lack(y, id("new"), t0.Add(lackAge+24*time.Hour)), "the others are given up by then")
+	require.Len(t, s.e.lacking, 1)
 }
 
 func TestOrphansMakeRoom(t *testing.T) {

@@ -27,6 +27,7 @@ type Engine struct {
 	rng     *rand.Rand
 
 	index     *nip34.Index
+	outside   nip34.Foreign // announcements in it that are not in scope
 	repos     map[event.Ref]*repo
 	tagged    map[event.Ref][]*repo // coordinate -> repos that it belongs to
 	names     names
@@ -87,7 +88,7 @@ type Engine struct {
 func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.Time) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, log: log, metrics: metrics, rng: rand.New(rand.NewPCG(cfg.Seed, 1)),
-		index: nip34.NewIndex(cfg.Rules), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
+		index: nip34.NewIndex(cfg.Rules), outside: nip34.NewForeign(foreignKept, foreignBytes), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
 		names:  names{newNumbers[event.Ref](), newNumbers[string](), newNumbers[event.ID]()},
 		shared: map[filters.Value][]*repo{}, orphans: map[event.ID][]orphan{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
 		withdrawn: newWithdrawn(), relays: map[relayurl.URL]*remote{}, refused: map[relayurl.URL]bool{},

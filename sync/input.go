@@ -28,6 +28,12 @@ func (e *Engine) Stop() {
 	}
 }
 
+// Bounds of the announcements on the own relay that are out of scope, and remembered.
+const (
+	foreignKept  = 20_000
+	foreignBytes = 64 << 20
+)
+
 // announcedKept bounds the memory for announcements that have come back.
 const announcedKept = 200_000
 
@@ -43,6 +49,9 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		e.announced[a.ID] = true
 	}
 	e.reshape(e.index.Apply(f.Announcements, nil).Repos)
+	for _, ref := range e.outside.Trim(e.index, f.Announcements) {
+		delete(e.seen, ref)
+	}
 	for _, a := range f.Announcements {
 		e.cameBack(a.ID)
 	}

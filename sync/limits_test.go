@@ -67,6 +67,21 @@ func TestAnnouncementsThatHaveComeBackAreBounded(t *testing.T) {
 	require.True(t, s.e.announced[a.ID])
 }
 
+func TestAnnouncementsOutOfScopeAreBounded(t *testing.T) {
+	s := newScript(t)
+	ours, theirs := announce("alice", "tool", t0, nil, one), announcement("elsewhere.example.com", "bob", "x", t0, nil)
+	all := anns(ours)
+	for i := range foreignKept + 10 {
+		a := *theirs
+		a.Ref.D = fmt.Sprint(i)
+		all = append(all, &a)
+	}
+	s.picture(all)
+	require.Equal(t, foreignKept+1, s.e.index.Len())
+	require.Len(t, s.e.seen, foreignKept+1)
+	require.NotNil(t, s.e.repos[ours.Ref])
+}
+
 func TestUnansweredBatchesAreBounded(t *testing.T) {
 	s := newScript(t, func(c *Config) { c.TagsPerFilter, c.BatchChunks = 1, 1 })
 	a := announce("alice", "tool", t0, nil, one)

@@ -88,6 +88,9 @@ var rules = map[string]rule{
 		may: []string{"internal/event", "internal/nip34", "internal/relayurl", "relay/embedded", "relay/embedded/server"},
 		why: "the demo's world stands outside the daemon and meets it over websockets only",
 	},
+	"internal/heaptest": {
+		why: "the tests of every room measure memory with it",
+	},
 	"internal/archtest": {
 		why: "it reads the tree as text, and must work when the tree does not compile",
 	},
@@ -96,7 +99,7 @@ var rules = map[string]rule{
 }
 
 // testOnly packages carry test code and must never be linked into the daemon.
-var testOnly = []string{"relay/relaytest", "internal/store/storetest", "internal/archtest"}
+var testOnly = []string{"relay/relaytest", "internal/store/storetest", "internal/archtest", "internal/heaptest"}
 
 var (
 	pure = []string{"filters", "health", "internal/event", "internal/negentropy", "internal/nip34", "internal/relayurl"}

@@ -10,6 +10,21 @@ type Event struct {
 	*nostr.Event
 }
 
+// Bytes in memory of a tag, and of an element of one, beside its text.
+const (
+	tagBytes     = 72
+	elementBytes = 24
+)
+
+// Weight is about how many bytes of memory the event takes: what is sent can be made of elements without text.
+func (e *Event) Weight() int64 {
+	n := e.Size + len(e.Tags)*tagBytes
+	for _, tag := range e.Tags {
+		n += len(tag) * elementBytes
+	}
+	return int64(n)
+}
+
 // D is the value of the first `d` tag, empty when there is none.
 func (e *Event) D() string { return e.Tags.GetD() }
 
