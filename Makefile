@@ -47,7 +47,7 @@ test: deps ## every test with the race detector, on SQLite and on a real Postgre
 	@if [ '$(PKGS)' = ./... ]; then $(MAKE) fuzz FUZZTIME=3000x PKGS='$(PARSERS)'; fi
 
 .PHONY: check
-check: fmt vet lint licences vuln ## formatting, go vet, licences and, when installed, golangci-lint and govulncheck
+check: fmt vet lint licences vuln alerts ## formatting, go vet, licences and, when installed, golangci-lint, govulncheck and promtool
 
 .PHONY: fmt
 fmt: ## fail on files that gofmt would change
@@ -73,6 +73,11 @@ licences: ## every module of the daemon has a licence that we know
 .PHONY: vuln
 vuln: ## govulncheck, where it is installed and the Go vulnerability database can be reached
 	@scripts/vulnerabilities.sh '$(GOVULN)'
+
+.PHONY: alerts
+alerts: ## each alert fires when it should, where promtool (of Prometheus) is installed
+	@if command -v promtool >/dev/null; then promtool test rules deploy/prometheus/alerts.test.yml; \
+	else echo "alerts NOT CHECKED: promtool is not installed" >&2; fi
 
 # With go install and not as a tool directive: that would pull hundreds of modules into go.mod.
 .PHONY: tools

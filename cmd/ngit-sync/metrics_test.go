@@ -16,13 +16,16 @@ import (
 	"github.com/ngit-sync/ngit-sync/sync"
 )
 
-// names is a registerer that notes what would be exported, series or not.
-type names struct{ list []string }
+// names is a registry that notes what would be exported, series or not: name{labels}.
+type names struct {
+	*prometheus.Registry
+	list []string
+}
 
 var fqName = regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
 
 func (n *names) Register(c prometheus.Collector) error {
-	descs := make(chan *prometheus.Desc, 64)
+	descs := make(chan *prometheus.Desc, 1024)
 	c.Describe(descs)
 	close(descs)
 	for d := range descs {
@@ -33,20 +36,20 @@ func (n *names) Register(c prometheus.Collector) error {
 		}
 		n.list = append(n.list, name)
 	}
-	return nil
+	return n.Registry.Register(c)
 }
 
 func (n *names) MustRegister(cs ...prometheus.Collector) {
 	for _, c := range cs {
-		_ = n.Register(c) // never fails
+		if err := n.Register(c); err != nil {
+			panic(err)
+		}
 	}
 }
 
-func (n *names) Unregister(prometheus.Collector) bool { return true }
-
-// docs/reference/metrics.md lists every metric with its labels, and none that does not exist.
-func TestMetricsAreDocumented(t *testing.T) {
-	exported := &names{}
+// exportedMetrics registers all that a daemon of ours exports.
+func exportedMetrics(t *testing.T) *names {
+	exported := &names{Registry: prometheus.NewRegistry()}
 	exported.MustRegister(buildInfoMetric(), new(daemon).reloadMetric())
 	sync.NewMetrics(exported)
 	relay.NewMetrics(exported)
@@ -54,15 +57,20 @@ func TestMetricsAreDocumented(t *testing.T) {
 	st, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "x.db"), store.Options{Registerer: exported})
 	require.NoError(t, err)
 	require.NoError(t, st.Close(t.Context()))
+	slices.Sort(exported.list)
+	exported.list = slices.Compact(exported.list) // connections and publisher share one
+	return exported
+}
 
+// docs/reference/metrics.md lists every metric with its labels, and none that does not exist.
+func TestMetricsAreDocumented(t *testing.T) {
+	exported := exportedMetrics(t)
 	doc, err := os.ReadFile("../../docs/reference/metrics.md")
 	require.NoError(t, err)
 	var documented []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllStringSubmatch(string(doc), -1) {
 		documented = append(documented, m[1])
 	}
-	slices.Sort(exported.list)
-	exported.list = slices.Compact(exported.list) // connections and publisher share one
 	slices.Sort(documented)
 	require.Equal(t, strings.Join(exported.list, "\n"), strings.Join(documented, "\n"))
 }
