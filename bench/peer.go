@@ -187,7 +187,7 @@ func (c *client) read(ctx context.Context) {
 	}
 }
 
-var errMessage = errors.New("message is not understood")
+var errMessage = errors.New("unknown command") // as relays without NIP-77 say of NEG-OPEN
 
 func (c *client) handle(msg []byte) error {
 	var parts []json.RawMessage

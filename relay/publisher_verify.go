@@ -122,10 +122,11 @@ func (q *fifo[T]) pop() {
 
 // verify is a worker.
 func (l *loop) verify() {
+	keys := event.NewVerifier()
 	for {
 		select {
 		case c := <-l.jobs:
-			c.ok = c.event.Verify()
+			c.ok = keys.Verify(c.event)
 			select {
 			case l.results <- c:
 			case <-l.quit:

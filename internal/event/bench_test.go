@@ -59,13 +59,3 @@ func BenchmarkReferences(b *testing.B) {
 		})
 	}
 }
-
-func BenchmarkVerify(b *testing.B) {
-	e, err := Wrap(sign(b, nostr.Event{Kind: 1, Content: strings.Repeat("x", 300)}))
-	require.NoError(b, err)
-	for b.Loop() {
-		if !e.Verify() {
-			b.Fatal("signature")
-		}
-	}
-}

@@ -80,7 +80,7 @@ func Wrap(n nostr.Event) (*Event, error) {
 	return e, nil
 }
 
-// Verify checks the BIP-340 signature over the hash of the content. It costs about 0.15 ms.
+// Verify checks the BIP-340 signature over the hash of the content. It costs about 0.15 ms; who checks many has a Verifier.
 func (e *Event) Verify() bool {
 	ok, err := e.CheckSignature()
 	return ok && err == nil
