@@ -44,6 +44,9 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 			d.close()
 		}
 	}()
+	for _, sentence := range cfg.Warnings() {
+		log.Warn("configuration", zap.String("warning", sentence))
+	}
 	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfoMetric(), d.reloadMetric())
 	database := cfg.Database.URL.Reveal()
 	if d.store, err = store.Open(ctx, database, store.Options{Log: log.Named("store"), Registerer: d.registry}); err != nil {

@@ -141,4 +141,16 @@ func TestWarnings(t *testing.T) {
 	cfg.Network.Proxy = "socks5://user:hunter2@127.0.0.1:9050"
 	require.Len(t, cfg.Warnings(), 1)
 	require.NotContains(t, cfg.Warnings()[0], "hunter2")
+
+	for url, want := range map[string]int{
+		"postgres://u:hunter2@h/d": 1, "postgres://u@h/d?password=hunter2": 1, "postgres://u@h/d": 0, "sqlite:x.db": 0,
+	} {
+		cfg, err := Load(Input{Flags: []Flag{{Key: "database.url", Values: []string{url}}}})
+		require.NoError(t, err)
+		require.Len(t, cfg.Warnings(), want, url)
+		require.NotContains(t, strings.Join(cfg.Warnings(), ""), "hunter2")
+		cfg, err = Load(Input{Env: []string{"NGIT_SYNC_DATABASE_URL=" + url}})
+		require.NoError(t, err)
+		require.Empty(t, cfg.Warnings(), url)
+	}
 }

@@ -108,7 +108,7 @@ func (c Config) IsOwn(u relayurl.URL) bool {
 	return u == c.OwnURL() || relayurl.MatchHost(u.String(), c.OwnRelay.Domains)
 }
 
-// Warnings are sentences about what is allowed but may not be meant. They are logged once at start.
+// Warnings are sentences about what is allowed but may not be meant. They are logged at the start and printed by check-config.
 func (c Config) Warnings() []string {
 	var out []string
 	if !loopback(c.HTTP.Listen) {
@@ -118,6 +118,10 @@ func (c Config) Warnings() []string {
 	if c.Network.Proxy != "" {
 		out = append(out, fmt.Sprintf("network.proxy (%s) is set: the proxy resolves names, so addresses of relays cannot be checked here",
 			c.Source("network.proxy")))
+	}
+	if u := c.Database.URL; c.Source("database.url").Layer == FromFlag && u.String() != u.Reveal() {
+		out = append(out, fmt.Sprintf("database.url (%s) holds a password: whoever lists the processes of this machine can read it; the file and the "+
+			"environment are safer", c.Source("database.url")))
 	}
 	return out
 }
