@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ngit-sync/ngit-sync/internal/config"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/web"
 )
@@ -30,7 +31,7 @@ Exit codes: 0 it is known, 4 it is not, 3 no daemon answers.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := nip34.ParseTarget(args[0]); err != nil {
-				return usageError(fmt.Errorf("%q: %w", args[0], err))
+				return usageError(fmt.Errorf("%s: %w", config.Quote(args[0]), err))
 			}
 			cfg, err := loadSettings(cmd)
 			if err != nil {

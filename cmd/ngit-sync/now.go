@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ngit-sync/ngit-sync/internal/config"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/internal/web"
 	"github.com/ngit-sync/ngit-sync/sync"
@@ -79,7 +80,7 @@ func changeOf(cmd *cobra.Command, args []string) (client, url.Values, error) {
 	if len(args) == 1 {
 		u, err := relayurl.Canonical(args[0])
 		if err != nil {
-			return client{}, nil, usageError(fmt.Errorf("%q: %w", args[0], err))
+			return client{}, nil, usageError(fmt.Errorf("%s: %w", config.Quote(args[0]), err))
 		}
 		query.Set("relay", string(u))
 	}

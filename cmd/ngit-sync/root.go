@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ngit-sync/ngit-sync/internal/config"
 )
 
 // newRootCommand builds the tree of commands. started is called when a command begins to work: every
@@ -46,15 +48,15 @@ func knownCommand(root *cobra.Command, args []string) error {
 		return nil
 	}
 	if meant := root.SuggestionsFor(args[0]); len(meant) > 0 {
-		return fmt.Errorf("unknown command %q, perhaps %s", args[0], strings.Join(meant, " or "))
+		return fmt.Errorf("unknown command %s, perhaps %s", config.Quote(args[0]), strings.Join(meant, " or "))
 	}
-	return fmt.Errorf("unknown command %q", args[0])
+	return fmt.Errorf("unknown command %s", config.Quote(args[0]))
 }
 
 // noArgs is for commands that take flags only.
 func noArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("unexpected argument %q", args[0])
+		return fmt.Errorf("unexpected argument %s", config.Quote(args[0]))
 	}
 	return nil
 }

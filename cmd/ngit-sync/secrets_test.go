@@ -86,10 +86,23 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	require.Contains(t, p.log.String(), `"level":"debug"`)
 	clean("log", p.log.String())
 
+	require.Contains(t, p.log.String(), "the proxy resolves names", "warnings are logged")
+
 	database := "postgres://me:" + secrets["password of the database"] + "@127.0.0.1:1/ngit"
 	broken := file("broken.yaml", "database: {url: \""+database+"\"}\nown_relay: {url: \"ws://127.0.0.1:1\", domains: ["+testDomain+"]}\n")
 	for _, command := range []string{"run", "migrate", "check-config"} {
 		clean(command, run(command, "--config", broken))
+	}
+	for _, database := range []string{
+		strings.Replace(database, "//me:", "//me:12/", 1), // no URL
+		database + "?sslmode=bogus",
+		"postgres://me@127.0.0.1:1/ngit?password=" + secrets["password of the database"],
+		"postgres://me@127.0.0.1:1/ngit?sslmode=bogus&password=" + secrets["password of the database"],
+		"host=127.0.0.1 port=1 password=" + secrets["password of the database"],
+	} {
+		for _, args := range [][]string{{"run", "--database", database}, {"migrate", "--database", database}, {"run", database}, {"pair", database}, {database}} {
+			clean(strings.Join(args[:1], ""), run(append(args, "--config", broken)...))
+		}
 	}
 	wrong := file("wrong.yaml", "database: {url: \""+strings.Replace(database, "postgres", "mysql", 1)+"\"}\nnetwork: {proxy: \"ftp://me:"+
 		secrets["password of the proxy"]+"@x\"}\nown_relay: {auth_key_file: \""+filepath.Join(dir, "none")+"\"}\n")

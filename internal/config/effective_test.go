@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,6 +61,22 @@ func TestMaskedURLs(t *testing.T) {
 			require.Equal(t, tt.want, maskURL(tt.in))
 			require.Equal(t, tt.want, maskURL(tt.want), "masking twice changes nothing")
 		})
+	}
+}
+
+func TestMessagesDoNotRepeatAPasswordInTheWrongPlace(t *testing.T) {
+	for in, want := range map[string]string{
+		"wss://relay.example.com":                       "wss://relay.example.com",
+		"ws://me:hunter2@own.example.com":               "ws://me:xxxxx@own.example.com",
+		"ws://me@own.example.com":                       "ws://me@own.example.com",
+		"postgres://me:hunt:er@2/@db/x?sslmode=disable": "postgres://me:xxxxx@db/x?sslmode=disable",
+		"me:hunter2@own.example.com:1":                  "me:xxxxx@own.example.com:1",
+		"host=db password=hunter2 user=me":              "host=db password=xxxxx user=me",
+		"wss://x.example?a=1&Token=hunter2&b=2":         "wss://x.example?a=1&Token=xxxxx&b=2",
+		"soon":                                          "soon",
+	} {
+		require.Equal(t, strconv.Quote(want), Quote(in))
+		require.Equal(t, strconv.Quote(want), Quote(want), "masking twice changes nothing")
 	}
 }
 

@@ -69,6 +69,12 @@ func (k Key) quoted(s string) string {
 	if k.secret {
 		s = maskURL(s)
 	}
+	return Quote(s)
+}
+
+// Quote is how a message repeats what a person wrote. It may be a secret in the wrong place, so what looks like a password is masked.
+func Quote(s string) string {
+	s = maskText(s)
 	if len(s) > maxQuoted {
 		s = s[:maxQuoted] + "..."
 	}

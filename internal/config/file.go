@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -145,8 +144,7 @@ func (l *loader) unknownKey(src Source, path string, name *yaml.Node) {
 		l.fail(src, path, "", kindName(name)+" as a key", names)
 		return
 	}
-	word := cut(name.Value)
-	l.fail(src, path, strconv.Quote(word), "unknown key"+suggestion(join(path, word), knownNames()), names)
+	l.fail(src, path, Quote(name.Value), "unknown key"+suggestion(join(path, cut(name.Value)), knownNames()), names)
 }
 
 // resolve follows an alias. The tree that is read has a fixed depth, so a cycle of aliases cannot be followed for ever.

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -91,6 +92,9 @@ func parseDatabase(s string) (Secret, error) {
 		if err != nil || u.Opaque != "" {
 			return "", errors.New("not a URL") // the cause would show the password
 		}
+		if misread(u) {
+			return "", errMisread
+		}
 		if u.Host == "" && !u.Query().Has("host") {
 			return "", errors.New("no host")
 		}
@@ -111,7 +115,19 @@ func parseProxy(s string) (Secret, error) {
 	if !slices.Contains([]string{"socks5", "socks5h"}, u.Scheme) {
 		return "", errors.New("unknown scheme")
 	}
+	if misread(u) {
+		return "", errMisread
+	}
 	return Secret(s), nil
+}
+
+var errMisread = errors.New("in a password / ? # and @ are written %2F %3F %23 and %40")
+
+// misread reports a URL in which a character of the password ended the host. What follows would be taken for something that may be shown:
+// the name of a database, say.
+func misread(u *url.URL) bool {
+	names := strings.Join(slices.Collect(maps.Keys(u.Query())), "")
+	return u.User == nil && strings.Contains(u.Path+names+u.Fragment, "@")
 }
 
 // parsePrefix takes an address for the network of that one address.

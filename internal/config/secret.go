@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -46,6 +47,27 @@ func maskURL(s string) string {
 		u.RawQuery = q.Encode()
 	}
 	return u.String()
+}
+
+var (
+	userinfoIn  = regexp.MustCompile(`:\S*@`)
+	parameterIn = regexp.MustCompile(`(?i)((?:pass|key|token|secret)[^\s=&]*=)[^\s&]+`)
+)
+
+// maskText hides passwords of URLs in any text, and values of parameters that may be one.
+func maskText(s string) string {
+	s = userinfoIn.ReplaceAllStringFunc(s, func(match string) string {
+		rest, url := strings.CutPrefix(match, "://")
+		user, _, password := strings.Cut(rest, ":")
+		switch {
+		case !url:
+			return ":" + mask + "@"
+		case !password:
+			return match
+		}
+		return "://" + user + ":" + mask + "@"
+	})
+	return parameterIn.ReplaceAllString(s, "${1}"+mask)
 }
 
 func maskQuery(q url.Values) (masked bool) {
