@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/nbd-wtf/go-nostr/nip19"
 )
@@ -50,9 +51,10 @@ func (c Config) ReadAuthKey() (AuthKey, error) {
 
 const maxSecret = 4096 // bytes
 
-// readSecret reads a file that only its owner may read, without the space around its text.
+// readSecret reads a file that only its owner may read, without the space around its text. The owner is we or root: what somebody else
+// has laid there, he knows.
 func readSecret(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe that nobody writes to would be waited for
 	if err != nil {
 		return "", errors.New(reasonOf(err))
 	}
@@ -60,6 +62,12 @@ func readSecret(path string) (string, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return "", errors.New(reasonOf(err))
+	}
+	if !info.Mode().IsRegular() {
+		return "", errors.New("not a file")
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
+		return "", fmt.Errorf("it belongs to another user (%d)", stat.Uid)
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
 		return "", fmt.Errorf("others may read it (mode %04o); chmod 600 it", perm)

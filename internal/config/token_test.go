@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,4 +46,46 @@ func TestTokenFileThatIsNamedMustBeThereAndLong(t *testing.T) {
 	token, err := cfg.MakeToken()
 	require.NoError(t, err)
 	require.Equal(t, "long enough to be one", token.Reveal())
+}
+
+func TestASecretIsReadFromAFileOfOurOwnOnly(t *testing.T) {
+	const text = "long enough to be one"
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, []byte(text+"\n"), 0o600))
+	link := filepath.Join(dir, "link")
+	require.NoError(t, os.Symlink(file, link))
+	pipe := filepath.Join(dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for path, want := range map[string]string{
+		file: "", link: "", dir: "not a file", pipe: "not a file", "/dev/zero": "not a file", filepath.Join(dir, "none"): "no such file",
+	} {
+		got, err := readSecret(path)
+		if want != "" {
+			require.ErrorContains(t, err, want, path)
+			continue
+		}
+		require.NoError(t, err, path)
+		require.Equal(t, text, got)
+	}
+	if os.Getuid() != 0 {
+		t.Skip("only root can give a file to somebody else")
+	}
+	require.NoError(t, os.Chown(file, 12345, -1))
+	for _, path := range []string{file, link} {
+		_, err := readSecret(path)
+		require.ErrorContains(t, err, "belongs to another user (12345)")
+	}
+}
+
+// A token is made where nothing is: what stands there is neither followed nor written over.
+func TestATokenIsNotWrittenThroughALink(t *testing.T) {
+	cfg := Default()
+	dir := t.TempDir()
+	cfg.Database.URL = Secret("sqlite:" + filepath.Join(dir, "x.db"))
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	require.NoError(t, os.Symlink(elsewhere, filepath.Join(dir, tokenFile)))
+	_, err := cfg.MakeToken()
+	require.ErrorContains(t, err, "no such file")
+	require.NoFileExists(t, elsewhere)
 }
