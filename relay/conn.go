@@ -86,19 +86,20 @@ type Conn struct {
 	hold    time.Time // nothing is read before: the relay floods
 
 	metrics   connMetrics
-	hits      []int     // scratch of matching
-	seen      uint64    // the last frame that was handled
-	seenAt    time.Time // its moment
-	wake      time.Time // when the timer has to fire
-	unreadAt  time.Time // since when deadlines wait for frames that have not been read, zero when they do not
-	markAt    time.Time // of the next live mark
-	marked    bool      // a live mark was put
-	sweepAt   time.Time // of left, zero when it is empty
-	lastEOSE  string    // the subscription of the last frame, if that was an EOSE
-	broken    int       // frames in a row that could not be read
-	offended  map[string]time.Time
-	limitedAt time.Time // of the last rate signal that was reported
-	shrunk    *Evidence // evidence to be reported at its time
+	hits      []int                // scratch of matching
+	seen      uint64               // the last frame that was handled
+	seenAt    time.Time            // its moment
+	wake      time.Time            // when the timer has to fire
+	unreadAt  time.Time            // since when deadlines wait for frames that have not been read, zero when they do not
+	markAt    time.Time            // of the next live mark
+	marked    bool                 // a live mark was put
+	sweepAt   time.Time            // of left, zero when it is empty
+	lastEOSE  string               // the subscription of the last frame, if that was an EOSE
+	broken    int                  // frames in a row that could not be read
+	offended  map[string]time.Time // last report, by kind
+	blamed    map[string]time.Time // last event that was looked at for whose fault it is, likewise
+	limitedAt time.Time            // of the last rate signal that was reported
+	shrunk    *Evidence            // evidence to be reported at its time
 }
 
 // NewConn makes a connection that Run will open.
@@ -114,6 +115,7 @@ func NewConn(o ConnOptions) *Conn {
 		left:     map[string]leftover{},
 		login:    loginState{login: o.Login},
 		offended: map[string]time.Time{},
+		blamed:   map[string]time.Time{},
 	}
 }
 

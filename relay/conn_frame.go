@@ -101,7 +101,8 @@ func (c *Conn) unreadable(f Frame) {
 	}
 }
 
-// parse reads an event; what cannot be read is counted, and charged where no author can be the cause.
+// parse reads an event; what cannot be read is counted, and charged where no author can be the cause: anybody can have a relay keep what is
+// odd.
 func (c *Conn) parse(f Frame, mode Mode) *event.Event {
 	c.metrics.received(mode, f.At)
 	e, err := event.Parse(f.Event, c.o.Events)
@@ -112,11 +113,23 @@ func (c *Conn) parse(f Frame, mode Mode) *event.Event {
 	c.o.Metrics.dropped(bad.Reason)
 	switch bad.Reason {
 	case event.ReasonID:
-		c.offend(OffenceForged, f.At)
+		c.blame(OffenceForged, f)
 	case event.ReasonJSON, event.ReasonShape:
-		c.offend(OffenceMalformed, f.At)
+		c.blame(OffenceMalformed, f)
 	}
 	return nil
+}
+
+// blame charges an event to the relay unless that may be blameless. To find out costs a check of a signature, which is made no more often
+// than a charge is reported.
+func (c *Conn) blame(kind string, f Frame) {
+	if last, ok := c.blamed[kind]; ok && f.At.Sub(last) < offenceEvery {
+		return
+	}
+	c.blamed[kind] = f.At
+	if !event.Blameless(f.Event) {
+		c.offend(kind, f.At)
+	}
 }
 
 // untouched reports events that are never synced (DESIGN §5); the publisher would drop them too.

@@ -29,8 +29,10 @@ func FuzzParse(f *testing.F) {
 			require.True(t, errors.As(err, &pe) && reasons[pe.Reason], "%v", err)
 			require.Nil(t, e)
 			require.True(t, utf8.ValidString(err.Error()))
+			Blameless(raw)
 			return
 		}
+		require.Equal(t, e.Verify(), Blameless(raw))
 		out, err := e.MarshalJSON()
 		require.NoError(t, err)
 		again, err := Parse(out, Limits{})
