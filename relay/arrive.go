@@ -242,13 +242,13 @@ func (c *core) verified(now time.Time, e *event.Event, ok bool) {
 
 // forged ends the work on an id whose signature is false, charges who sent it, and begins anew with the next rival.
 func (c *core) forged(w *work) {
-	charged := make(map[ConnID]bool, 1)
+	counted := make(map[ConnID]bool, 1)
 	for _, t := range w.joins {
 		c.o.Metrics.dropped(dropSignature)
-		if conn := t.series.conn; !charged[conn] {
-			charged[conn] = true
+		if conn := t.series.conn; !counted[conn] {
+			counted[conn] = true
 			c.o.Relays.offence(t.series.source, OffenceSignature)
-			c.do(tell{Offended{ID: conn, At: c.now, Kind: OffenceSignature}})
+			c.charge(t.series)
 		}
 	}
 	rivals := w.rivals
@@ -263,4 +263,15 @@ func (c *core) forged(w *work) {
 		c.admit(r.delivery, r.tally)
 		c.report(r.tally.series)
 	}
+}
+
+// charge reports a false signature, at most once in offenceEvery: an archive that was filled without checks may have a page of them, and is no
+// flood.
+func (c *core) charge(s *series) {
+	last, ok := c.charged[s.conn]
+	if s.gone || ok && c.now.Sub(last) < offenceEvery {
+		return
+	}
+	c.charged[s.conn] = c.now
+	c.do(tell{Offended{ID: s.conn, At: c.now, Kind: OffenceSignature}})
 }

@@ -77,6 +77,7 @@ type core struct {
 	unsure  []AcceptedEvent           // of the survey, whose ancestors it may show yet
 	taken   taken                     // not told yet
 	foreign map[ConnID]*foreignWindow // of connections whose wide filters brought foreign events
+	charged map[ConnID]time.Time      // last report of a false signature, of connections that brought one
 }
 
 // action is something that the core wants done.
@@ -139,6 +140,7 @@ func newCore(o PublisherOptions) *core {
 		link:       newLink(o.EventsPerSecond),
 		losses:     make(losses),
 		foreign:    make(map[ConnID]*foreignWindow),
+		charged:    make(map[ConnID]time.Time),
 	}
 }
 
@@ -172,6 +174,7 @@ func (c *core) gone(now time.Time, conn ConnID) {
 	c.credit.gone(conn)
 	c.tallies.gone(conn)
 	delete(c.foreign, conn)
+	delete(c.charged, conn)
 	c.pump()
 }
 

@@ -121,6 +121,36 @@ func TestFalseSignatureIsChargedAndNotRemembered(t *testing.T) {
 	require.Equal(t, []string{"a"}, b.out(), "the same id from another source is judged afresh")
 }
 
+// A relay that was filled without checks has false signatures in heaps, and is no flood.
+func TestFalseSignaturesAreReportedOnceASecond(t *testing.T) {
+	b := newBench(t)
+	b.byHand = true
+	a := repo("a", 1, "x", benchStart)
+	reports := func() (of []ConnID) {
+		for _, r := range b.heard() {
+			if o, ok := r.(Offended); ok {
+				of = append(of, o.ID)
+			}
+		}
+		return of
+	}
+	bring := func(conn ConnID) {
+		b.from(conn, 1, a)
+		b.checked(false)
+	}
+	for range 50 {
+		bring(1)
+	}
+	bring(2)
+	require.Equal(t, []ConnID{1, 2}, reports())
+	b.wait(offenceEvery)
+	bring(1)
+	require.Equal(t, []ConnID{1}, reports())
+	b.c.gone(b.now, 1)
+	b.c.gone(b.now, 2)
+	require.Empty(t, b.c.charged)
+}
+
 func TestRivalSignaturesAreCheckedOneAfterTheOther(t *testing.T) {
 	forge := func(e *event.Event, digit string) *event.Event {
 		n := *e.Event

@@ -1,6 +1,10 @@
 package relay
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,4 +95,33 @@ func TestMetricsSharedInEitherOrder(t *testing.T) {
 	got := gathered(t, reg)
 	require.InDelta(t, 1, got["ngit_sync_events_dropped_total late"], 0)
 	require.InDelta(t, 1, got["ngit_sync_events_dropped_total queue_full"], 0)
+}
+
+// Every value that a label of what is dropped or charged may have is named in the reference. What the values are, the code says.
+func TestTheReferenceNamesEveryReasonAndOffence(t *testing.T) {
+	read := func(patterns ...string) (text string) {
+		for _, pattern := range patterns {
+			files, err := filepath.Glob(pattern)
+			require.NoError(t, err)
+			for _, file := range files {
+				raw, err := os.ReadFile(file)
+				require.NoError(t, err)
+				text += string(raw)
+			}
+		}
+		return text
+	}
+	code, doc := read("*.go", "../internal/event/parse.go"), read("../docs/reference/metrics.md")
+	for metric, names := range map[string]string{
+		"ngit_sync_events_dropped_total": "drop|Reason|OffenceOffFilter", "ngit_sync_relay_offences_total": "Offence",
+	} {
+		_, row, found := strings.Cut(doc, "| `"+metric)
+		require.True(t, found, metric)
+		row, _, _ = strings.Cut(row, "\n")
+		values := regexp.MustCompile(`(?m)^\t(?:`+names+`)\w*\s*= "(\w+)"`).FindAllStringSubmatch(code, -1)
+		require.GreaterOrEqual(t, len(values), 6)
+		for _, value := range values {
+			require.Regexp(t, `\b`+value[1]+`\b`, row)
+		}
+	}
 }

@@ -100,6 +100,7 @@ func TestWhatKhatruTakesIsNotChargedToIt(t *testing.T) {
 			})
 			require.IsType(t, Up{}, <-reports)
 			commands <- liveOf("l0", kinds(1, 70000))
+			require.Eventually(t, func() bool { return len(sink.marksOf(0)) > 0 }, 10*time.Second, time.Millisecond, "it is subscribed")
 			publisher, f := NewDialer(DialerOptions{}).Dial(ctx, url, Operator)
 			require.Nil(t, f)
 			defer publisher.Close()

@@ -21,7 +21,7 @@ func Blameless(raw []byte) bool {
 		PubKey string `json:"pubkey"`
 		Sig    string `json:"sig"`
 	}
-	if json.NewDecoder(bytes.NewReader(raw)).Decode(&named) != nil || !signed(named.ID, named.PubKey, named.Sig) {
+	if json.NewDecoder(bytes.NewReader(raw)).Decode(&named) != nil || !hasSigned(named.ID, named.PubKey, named.Sig) {
 		return false
 	}
 	var n nostr.Event
@@ -33,8 +33,8 @@ func Blameless(raw []byte) bool {
 	})
 }
 
-// signed reports a signature (BIP-340) of a key over an id, all in hex.
-func signed(id, pubkey, sig string) bool {
+// hasSigned reports a signature (BIP-340) of a key over an id, all in hex.
+func hasSigned(id, pubkey, sig string) bool {
 	hash, err := hex.DecodeString(id)
 	if err != nil {
 		return false
