@@ -2,6 +2,7 @@ package filters_test
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
@@ -97,6 +99,24 @@ func FuzzFilter(f *testing.F) {
 	f.Add([]byte(`{"kinds":[1],"#e":["a\u2028\u0000<"],"limit":0}`), "e", "a\u2028\x00<", int64(5), 1)
 	f.Add([]byte(`{"ids":[],"since":4,"until":-5}`), "", "", int64(-4), 30617)
 	f.Add([]byte(`{"authors":["0300000000000000000000000000000000000000000000000000000000000000"],"#":["x"]}`), "", "x", int64(0), 0)
+	for _, raw := range corpus.Events() {
+		e, err := event.Parse(raw, event.DefaultLimits())
+		require.NoError(f, err)
+		for _, tag := range e.Tags[:min(1, len(e.Tags))] {
+			value := tag[len(tag)-1]
+			quoted, err := json.Marshal(value)
+			require.NoError(f, err)
+			f.Add(fmt.Appendf(nil, `{"kinds":[%d],"authors":["%s"],"#%s":[%s],"until":%d}`, e.Kind, e.Event.PubKey, tag[0][:1], quoted, e.CreatedAt),
+				tag[0], value, int64(e.CreatedAt), e.Kind)
+		}
+	}
+	for _, s := range []string{
+		`{"kinds":[30617]}`, `{"kinds":[5],"#k":["1111","1617","1618","1619","1621"],"limit":0}`, `{"#d":["x"],"kinds":[30618],"since":1,"until":1,"limit":500}`, // ours
+		``, `null`, `[]`, `{}`, `{"kinds":null,"#e":null}`, `{"kinds":["1"]}`, `{"kinds":[1e2,-1,99999999999]}`, `{"since":"1"}`, `{"until":1.5}`, `{"ids":[""],"ids":[]}`,
+		`{"limit":-1}`, `{"#":[]}`, `{"#e":"x"}`, `{"#e":[1,null]}`, `{"#ee":["x"]}`, `{"search":"\ud800"}`, "{\"#t\":[\"\xff\"]}", `{"tags":{"e":["x"]}}`, `{"x":{"y":[}`,
+	} {
+		f.Add([]byte(s), "e", "x", int64(1), 1)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte, name, value string, createdAt int64, kind int) {
 		var filter nostr.Filter
 		if filter.UnmarshalJSON(raw) != nil {

@@ -1,9 +1,7 @@
 package relay
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
@@ -85,10 +84,8 @@ func FuzzSplitFrame(f *testing.F) {
 	} {
 		f.Add([]byte(msg))
 	}
-	events, err := os.ReadFile("../internal/event/testdata/events.jsonl") // of real relays
-	require.NoError(f, err)
-	for line := range bytes.Lines(events) {
-		f.Add(slices.Concat([]byte(`["EVENT","s",`), bytes.TrimSpace(line), []byte(`]`)))
+	for _, event := range corpus.Events() {
+		f.Add(slices.Concat([]byte(`["EVENT","s",`), event, []byte(`]`)))
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		got := SplitFrame(msg)

@@ -66,8 +66,21 @@ func TestDocumentLimits(t *testing.T) {
 }
 
 func FuzzParseDocument(f *testing.F) {
-	f.Add([]byte(`{"name":"n","supported_nips":[1],"limitation":{"max_limit":"500"}}`))
-	f.Add([]byte(`{"limitation":{"max_limit":1e400}}`))
+	for _, s := range []string{
+		`{"name":"n","supported_nips":[1],"limitation":{"max_limit":"500"}}`,
+		`{"limitation":{"max_limit":1e400}}`,
+		`null`, `[]`, `<html>`, `{"name":`, `{"name":null,"name":"\ud800\u0000","NAME":1}`, "{\"name\":\"\xff\x1b[2J\"}", `{"limitation":{"limitation":{}}}`,
+		`{"supported_nips":[` + strings.Repeat("1,", 3*maxNIPs) + `1]}`, strings.Repeat(`{"limitation":`, 2000), `{"limitation":{"max_filters":-0.0,"max_limit":9223372036854775808}}`,
+		// As strfry, nostr-rs-relay and khatru write them.
+		`{"contact":"","description":"This is a strfry instance.","limitation":{"max_limit":500,"max_message_length":131072,"max_subscriptions":20},"name":"strfry default",` +
+			`"negentropy":1,"pubkey":"","software":"git+https://github.com/hoytech/strfry.git","supported_nips":[1,2,4,9,11,22,28,40,70,77],"version":"1.0.4"}`,
+		`{"id":"wss://nostr.example.com/","name":"nostr-rs-relay","description":"A newly created nostr-rs-relay.","supported_nips":[1,2,9,11,12,15,16,20,22,33,40],` +
+			`"software":"https://git.sr.ht/~gheartsfield/nostr-rs-relay","version":"0.9.0","limitation":{"payment_required":false,"restricted_writes":false}}`,
+		`{"name":"ngit-relay","supported_nips":[1,11,40,42,70,77,86,34],"software":"https://github.com/DanConwayDev/ngit-relay","version":"v1",` +
+			`"limitation":{"auth_required":false,"payment_required":false,"restricted_writes":true},"supported_grasps":["GRASP-01"]}`,
+	} {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		doc, err := ParseDocument(raw)
 		if err != nil {

@@ -1,33 +1,18 @@
 package event
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
 )
 
-func lines(t testing.TB, file string) [][]byte {
-	t.Helper()
-	raw, err := os.ReadFile(file)
-	require.NoError(t, err)
-	var out [][]byte
-	in := bufio.NewScanner(bytes.NewReader(raw))
-	in.Buffer(nil, 1<<20)
-	for in.Scan() {
-		out = append(out, bytes.Clone(in.Bytes()))
-	}
-	require.NoError(t, in.Err())
-	return out
-}
-
-func corpus(t testing.TB) [][]byte { return lines(t, "testdata/events.jsonl") }
-
 func TestCorpusIsValid(t *testing.T) {
-	all := corpus(t)
+	all := corpus.Events()
 	require.Len(t, all, 296)
 	for _, raw := range all {
 		e, err := Parse(raw, DefaultLimits())
@@ -49,24 +34,32 @@ func TestCorpusIsValid(t *testing.T) {
 	}
 }
 
+// invalid are what look like events and are none.
+func invalid(t testing.TB) (out [][]byte) {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/invalid-candidates.jsonl")
+	require.NoError(t, err)
+	for line := range bytes.Lines(raw) {
+		var c struct{ Event json.RawMessage }
+		require.NoError(t, json.Unmarshal(line, &c))
+		out = append(out, c.Event)
+	}
+	return out
+}
+
 func TestCorpusOfInvalid(t *testing.T) {
-	all := lines(t, "testdata/invalid-candidates.jsonl")
+	all := invalid(t)
 	require.Len(t, all, 91)
 	reasons := map[string]int{}
 	for _, raw := range all {
-		var c struct {
-			Event  json.RawMessage
-			Source string
-		}
-		require.NoError(t, json.Unmarshal(raw, &c))
-		e, err := Parse(c.Event, DefaultLimits())
+		e, err := Parse(raw, DefaultLimits())
 		if err != nil {
 			var pe *ParseError
 			require.ErrorAs(t, err, &pe)
 			reasons[pe.Reason]++
 			continue
 		}
-		require.False(t, e.Verify(), "%s", c.Source)
+		require.False(t, e.Verify(), "%s", raw)
 		reasons["signature"]++
 	}
 	require.Equal(t, 2, reasons["signature"])
@@ -76,7 +69,7 @@ func TestCorpusOfInvalid(t *testing.T) {
 
 // TestCorpusTampered: one changed byte anywhere in an event is found by Parse or by Verify.
 func TestCorpusTampered(t *testing.T) {
-	raw := corpus(t)[0]
+	raw := corpus.Events()[0]
 	want, err := Parse(raw, DefaultLimits())
 	require.NoError(t, err)
 	for i := range raw {

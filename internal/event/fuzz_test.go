@@ -2,16 +2,19 @@ package event
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
 )
 
 // FuzzParse: no input panics, every refusal has a reason, and whatever is taken is taken again, unchanged, in the form in
 // which we publish it.
 func FuzzParse(f *testing.F) {
-	for _, raw := range corpus(f) {
+	for _, raw := range slices.Concat(corpus.Events(), invalid(f)) {
 		f.Add(raw)
 	}
 	for _, s := range []string{
@@ -47,6 +50,13 @@ func FuzzParse(f *testing.F) {
 func FuzzHashed(f *testing.F) {
 	f.Add("t", "x", "hello", int64(1), 1)
 	f.Add("", "\x00\u2028", "\"\\\b\f\n\r\t\x1b\x7f", int64(0), 30617)
+	for _, raw := range corpus.Events() {
+		e, err := Parse(raw, DefaultLimits())
+		require.NoError(f, err)
+		for _, tag := range e.Tags[:min(1, len(e.Tags))] {
+			f.Add(tag[0], tag[len(tag)-1], e.Content, int64(e.CreatedAt), e.Kind)
+		}
+	}
 	f.Fuzz(func(t *testing.T, name, value, content string, at int64, kind int) {
 		n := nostrEvent(name, value, content, at, kind)
 		e, err := Wrap(n)
@@ -69,6 +79,15 @@ func FuzzParseRef(f *testing.F) {
 	f.Add("30617:" + hexOf(1) + ":d")
 	f.Add("1:" + hexOf(1) + ":")
 	f.Add("00:x:")
+	for _, raw := range corpus.Events() {
+		e, err := Parse(raw, DefaultLimits())
+		require.NoError(f, err)
+		for _, tag := range e.Tags {
+			if len(tag) > 1 && tag[0] == "a" {
+				f.Add(tag[1])
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if r, err := ParseRef(s); err == nil {
 			require.Equal(t, s, r.String())

@@ -18,6 +18,13 @@ func FuzzAnnouncement(f *testing.F) {
 	f.Add("d\tx\nclone\thttps://git.example.com/" + n + "/x.git\nrelays\twss://git.example.com\tgarbage\nmaintainers\t" + key(2).String())
 	f.Add("d\tx\nclone\thttps://git.example.com/prs/" + n + "/x.git\nrelays\twss://git.example.com:443/")
 	f.Add("d\nd\t\nname\t\x1b\nrelays\nclone\t\t\t\nmaintainers\tnpub1")
+	for _, e := range announcements(f) {
+		var lines []string
+		for _, tag := range e.Tags {
+			lines = append(lines, strings.Join(tag, "\t"))
+		}
+		f.Add(strings.Join(lines, "\n"))
+	}
 	f.Add("relays\t" + strings.Repeat("wss://a.example\t", 300) + "\nd\tx")
 	f.Fuzz(func(t *testing.T, s string) {
 		var tags nostr.Tags

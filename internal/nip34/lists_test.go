@@ -1,14 +1,12 @@
 package nip34
 
 import (
-	"bufio"
-	"bytes"
-	"os"
 	"testing"
 
 	"github.com/nbd-wtf/go-nostr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
@@ -80,19 +78,24 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// announcements are those of the corpus.
+func announcements(t testing.TB) (out []*event.Event) {
+	t.Helper()
+	for _, raw := range corpus.Events() {
+		e, err := event.Parse(raw, event.DefaultLimits())
+		require.NoError(t, err)
+		if e.Kind == event.KindAnnouncement {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
 // TestListsCorpus: the announcements of the corpus that were seen on gitnostr.com list it.
 func TestListsCorpus(t *testing.T) {
-	raw, err := os.ReadFile("../event/testdata/events.jsonl")
-	require.NoError(t, err)
 	lists := map[string]int{}
 	total, maintainers := 0, 0
-	in := bufio.NewScanner(bytes.NewReader(raw))
-	for in.Scan() {
-		e, err := event.Parse(in.Bytes(), event.DefaultLimits())
-		require.NoError(t, err)
-		if e.Kind != event.KindAnnouncement {
-			continue
-		}
+	for _, e := range announcements(t) {
 		a, err := ParseAnnouncement(e)
 		require.NoError(t, err)
 		require.Empty(t, a.Skipped)
@@ -106,7 +109,6 @@ func TestListsCorpus(t *testing.T) {
 			}
 		}
 	}
-	require.NoError(t, in.Err())
 	require.Equal(t, 16, total)
 	require.Equal(t, 5, maintainers)
 	require.Equal(t, map[string]int{

@@ -69,6 +69,25 @@ func TestMalformedTargets(t *testing.T) {
 func FuzzParseTarget(f *testing.F) {
 	f.Add(targetID)
 	f.Add("30617:" + targetKey + ":a")
+	npub := npub(f, key(1))
+	for _, s := range []string{
+		npub, npub + "/a:b c", npub + "/", "nostr:" + npub + "/x", strings.ToUpper(npub) + "/x", " " + targetID + "\n", strings.ToUpper(targetID),
+		"30617:" + targetKey + ":\x00\u202e", "30617:" + targetKey + ":", "30618:" + targetKey + ":a", "nostr:", ":::",
+	} {
+		f.Add(s)
+	}
+	for _, e := range announcements(f) {
+		f.Add(e.Event.ID)
+		naddr, err := nip19.EncodeEntity(e.Event.PubKey, e.Kind, e.D(), []string{"wss://relay.example.com"})
+		require.NoError(f, err)
+		f.Add(naddr)
+		nevent, err := nip19.EncodeEvent(e.Event.ID, []string{"wss://relay.example.com"}, e.Event.PubKey)
+		require.NoError(f, err)
+		f.Add("nostr:" + nevent)
+		note, err := nip19.EncodeNote(e.Event.ID)
+		require.NoError(f, err)
+		f.Add(note)
+	}
 	f.Add("naddr1qqqq")
 	f.Add("nevent1qqqq")
 	f.Fuzz(func(t *testing.T, text string) {

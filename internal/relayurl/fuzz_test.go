@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
+	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
 // FuzzCanonical: the canonical form is a fixed point, is what net/url understands by it, and hides nothing.
@@ -64,6 +67,21 @@ func FuzzCanonical(f *testing.F) {
 
 // FuzzMatchHost: a match is one of whole hosts, as net/url sees them.
 func FuzzMatchHost(f *testing.F) {
+	for _, row := range rows(f, "testdata/wild.tsv") {
+		f.Add(row[0], "relay.damus.io")
+		if u, err := Canonical(row[0]); err == nil {
+			f.Add(row[0], u.Host())
+		}
+	}
+	for _, raw := range corpus.Events() {
+		e, err := event.Parse(raw, event.DefaultLimits())
+		require.NoError(f, err)
+		for _, tag := range e.Tags {
+			if len(tag) > 1 && (tag[0] == "clone" || tag[0] == "relays") {
+				f.Add(tag[1], "gitnostr.com")
+			}
+		}
+	}
 	f.Add("https://git.example.com/npub1x/y.git", "git.example.com")
 	f.Add("wss://git.example.com@evil.example", "git.example.com")
 	f.Add("ws://[::1]:3334", "[::1]:3334")

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
@@ -36,6 +37,11 @@ func TestReferencesComeBack(t *testing.T) {
 func FuzzUnpackReferences(f *testing.F) {
 	f.Add(packReferences(event.References{}))
 	f.Add(packReferences(event.References{IDs: []event.ID{{1}}, Refs: []event.Ref{{Kind: 30617, D: "x:y"}, {}}}))
+	for _, raw := range corpus.Events() {
+		e, err := event.Parse(raw, event.DefaultLimits())
+		require.NoError(f, err)
+		f.Add(packReferences(e.References()))
+	}
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := unpackReferences(b)

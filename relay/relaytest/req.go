@@ -198,6 +198,9 @@ func (c *conn) endless(sub string, f nostr.Filter) {
 			if !c.has(sub) || !c.say("EVENT", sub, e) {
 				return
 			}
+			if i%32 == 31 && !c.pause(time.Microsecond) { // or it would depend on the scheduler how much comes behind a CLOSE
+				return
+			}
 		}
 	})
 }

@@ -2,9 +2,12 @@ package server
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
 )
 
 func FuzzRequest(f *testing.F) {
@@ -13,6 +16,9 @@ func FuzzRequest(f *testing.F) {
 		`["NEG-MSG","n","61"]`, `["AUTH",{}]`, `["COUNT","c",{}]`, `,"x"`, `[[]]`, `["REQ","s",null]`, `["REQ","s",{"ids":[1]}]`,
 	} {
 		f.Add([]byte(seed))
+	}
+	for _, event := range corpus.Events() {
+		f.Add(slices.Concat([]byte(`["EVENT",`), event, []byte(`]`)))
 	}
 	lim := Limits{}.withDefaults()
 	f.Fuzz(func(t *testing.T, msg []byte) {
