@@ -19,7 +19,7 @@ func TestUsageErrorsExit2AndNameTheHelp(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"nothing", nil, "ngit-sync: no command given\nRun 'ngit-sync --help' for usage.\n"},
+		{"nothing", []string{}, "ngit-sync: no command given\nRun 'ngit-sync --help' for usage.\n"},
 		{"misspelt command", []string{"verzion"}, "ngit-sync: unknown command \"verzion\", perhaps version\nRun 'ngit-sync --help' for usage.\n"},
 		{"unlike any command", []string{"frobnicate"}, "ngit-sync: unknown command \"frobnicate\"\nRun 'ngit-sync --help' for usage.\n"},
 		{"unknown flag", []string{"version", "--yaml"}, "ngit-sync: unknown flag: --yaml\nRun 'ngit-sync version --help' for usage.\n"},

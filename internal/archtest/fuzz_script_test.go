@@ -39,7 +39,7 @@ func TestFuzzScriptExcusesOneEndOnly(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "said"), []byte(c.said), 0o600))
 			fake := fmt.Sprintf("#!/bin/sh\nif [ $1 = list ]; then echo github.com/ngit-sync/ngit-sync; exit; fi\ncat %s/said\nexit %d\n", dir, c.code)
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "go"), []byte(fake), 0o700)) //nolint:gosec // it is run
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "go"), []byte(fake), 0o700))
 			cmd := exec.Command("bash", "../../scripts/fuzz.sh", "1s", "FuzzFilter")
 			cmd.Env = append(os.Environ(), "GO="+filepath.Join(dir, "go"))
 			out, err := cmd.CombinedOutput()
