@@ -34,12 +34,20 @@ func TestCorpusIsValid(t *testing.T) {
 	}
 }
 
+func lines(t testing.TB, file string) (out [][]byte) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for line := range bytes.Lines(raw) {
+		out = append(out, bytes.TrimSpace(line))
+	}
+	return out
+}
+
 // invalid are what look like events and are none.
 func invalid(t testing.TB) (out [][]byte) {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/invalid-candidates.jsonl")
-	require.NoError(t, err)
-	for line := range bytes.Lines(raw) {
+	for _, line := range lines(t, "testdata/invalid-candidates.jsonl") {
 		var c struct{ Event json.RawMessage }
 		require.NoError(t, json.Unmarshal(line, &c))
 		out = append(out, c.Event)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/nbd-wtf/go-nostr"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/corpus"
 )
 
 // signedBy gives an event of the nth author.
@@ -21,7 +23,7 @@ func signedBy(t testing.TB, n int, content string) *Event {
 
 func TestVerifierOfTheCorpus(t *testing.T) {
 	v := NewVerifier()
-	for _, raw := range corpus(t)[:100] {
+	for _, raw := range corpus.Events()[:100] {
 		e, err := Parse(raw, DefaultLimits())
 		require.NoError(t, err)
 		require.True(t, v.Verify(e), "%s", raw)
