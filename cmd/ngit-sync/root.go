@@ -37,7 +37,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 no daemon answers, 4 d
 			"Has the running daemon keep a relay, whoever names it, and ask it for announcements and for the states of every repository."),
 		newPairCommand("unpair", "Let go of a relay that was paired",
 			"Has the running daemon let go of a relay that was paired. It stays as long as an announcement names it."),
-		newExplainCommand(), newCheckConfigCommand(), newMigrateCommand(), newVersionCommand(),
+		newExplainCommand(), newDiffCommand(), newCheckConfigCommand(), newMigrateCommand(), newVersionCommand(),
 	)
 	return root
 }

@@ -87,6 +87,10 @@ var rules = map[string]rule{
 	"internal/web": {
 		why: "pages and metrics read snapshots through view types of their own, so that no page reaches into the engine",
 	},
+	"internal/diff": {
+		may: []string{"filters", "internal/event", "internal/nip34", "relay"},
+		why: "it compares two relays by what they say; who configured them, and what is stored here, is not its business",
+	},
 	"internal/demo": {
 		may: []string{"internal/corpus", "internal/event", "internal/nip34", "internal/relayurl", "relay/embedded", "relay/embedded/server"},
 		why: "the demo's world stands outside the daemon and meets it over websockets only",

@@ -1,0 +1,315 @@
+package diff
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nbd-wtf/go-nostr"
+	"github.com/nbd-wtf/go-nostr/nip19"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/relay"
+	"github.com/ngit-sync/ngit-sync/relay/relaytest"
+)
+
+const (
+	domain = "git.example.com"
+	begin  = int64(1_700_000_000)
+
+	alice, bob, mallory = 1, 2, 3 // keys
+)
+
+// announce signs an announcement that lists the service, and names maintainers.
+func announce(key int, d string, at int64, maintainers ...int) nostr.Event {
+	npub, err := nip19.EncodePublicKey(relaytest.PublicKey(key))
+	if err != nil {
+		panic(err)
+	}
+	tags := []nostr.Tag{{"d", d}, {"clone", "https://" + domain + "/" + npub + "/" + d + ".git"}, {"relays", "wss://" + domain}}
+	for _, m := range maintainers {
+		tags = append(tags, nostr.Tag{"maintainers", relaytest.PublicKey(m)})
+	}
+	return relaytest.Event(key, event.KindAnnouncement, at, "", tags...)
+}
+
+func coordinate(key int, d string) string {
+	return fmt.Sprintf("30617:%s:%s", relaytest.PublicKey(key), d)
+}
+
+func state(key int, d string, at int64) nostr.Event {
+	return relaytest.Event(key, event.KindState, at, "", nostr.Tag{"d", d}, nostr.Tag{"refs/heads/main", "1"})
+}
+
+func issue(key int, coordinate string, at int64) nostr.Event {
+	return relaytest.Event(key, event.KindIssue, at, "an issue", nostr.Tag{"a", coordinate})
+}
+
+func comment(key int, root nostr.Event, at int64) nostr.Event {
+	return relaytest.Event(key, event.KindComment, at, "a comment", nostr.Tag{"E", root.ID}, nostr.Tag{"e", root.ID})
+}
+
+// compare runs Compare in virtual time between two relays.
+func compare(t *testing.T, ownRelay, remoteRelay relaytest.Options, most int) (Result, []*relaytest.Relay, error) {
+	var res Result
+	var err error
+	var relays []*relaytest.Relay
+	synctest.Test(t, func(t *testing.T) {
+		network := new(relaytest.Network)
+		dialer := relay.NewDialer(relay.DialerOptions{DialContext: network.DialContext})
+		conn := func(host string, o relaytest.Options) relay.ConnOptions {
+			r := relaytest.Start(t, o)
+			relays = append(relays, r)
+			network.Add(host, r)
+			return relay.ConnOptions{URL: relayurl.URL("ws://" + host), Trust: relay.Operator, Dialer: dialer}
+		}
+		o := Options{Own: conn("own.example.com", ownRelay), Remote: conn("one.example.com", remoteRelay), Rules: nip34.Rules{Domains: []string{domain}}, MostMissing: most}
+		o.Remote.Negentropy = true
+		res, err = Compare(t.Context(), o)
+	})
+	for _, r := range relays {
+		require.Empty(t, r.Received(), "nothing is published")
+	}
+	return res, relays, err
+}
+
+// named gives the ids of a result by coordinate.
+func named(res Result) map[string][]string {
+	out := map[string][]string{}
+	for _, r := range res.Repos {
+		for _, e := range r.Events {
+			out[r.Ref.String()] = append(out[r.Ref.String()], e.ID.String())
+		}
+	}
+	return out
+}
+
+func ids(events ...nostr.Event) []string {
+	var out []string
+	for _, e := range events {
+		out = append(out, e.ID)
+	}
+	return out
+}
+
+func together(lists ...[]nostr.Event) []nostr.Event {
+	var out []nostr.Event
+	for _, l := range lists {
+		out = append(out, l...)
+	}
+	return out
+}
+
+var dialects = map[string]relaytest.Negentropy{"reconciled": {Speak: true}, "paged": {}}
+
+func TestWhatIsMissingIsNamedByRepository(t *testing.T) {
+	tool := announce(alice, "tool", begin)
+	both := []nostr.Event{tool, state(alice, "tool", begin+1)}
+	for i := range int64(40) {
+		root := issue(bob, coordinate(alice, "tool"), begin+10+i)
+		both = append(both, root, comment(mallory, root, begin+100+i))
+	}
+	here := issue(bob, coordinate(alice, "tool"), begin+300)                                  // only the own relay has it
+	lacking := []nostr.Event{comment(bob, here, begin+420), comment(bob, both[2], begin+410)} // newest first
+	root := issue(mallory, coordinate(alice, "tool"), begin+400)                              // and so is its comment
+	lacking = append([]nostr.Event{comment(bob, root, begin+430)}, append(lacking, root)...)  //
+	other := announce(bob, "other", begin+2)                                                  // a repository that the own relay has never heard of
+	others := []nostr.Event{issue(alice, coordinate(bob, "other"), begin+500), state(bob, "other", begin+3), other}
+	foreign := []nostr.Event{
+		relaytest.Event(mallory, event.KindAnnouncement, begin, "", nostr.Tag{"d", "foreign"}, nostr.Tag{"clone", "https://elsewhere.example.com/x.git"}),
+		issue(alice, coordinate(mallory, "foreign"), begin),
+	}
+	for name, dialect := range dialects {
+		t.Run(name, func(t *testing.T) {
+			res, relays, err := compare(t, relaytest.Options{Events: append([]nostr.Event{here}, both...)},
+				relaytest.Options{Events: together(both, lacking, others, foreign), Negentropy: dialect, PageCap: 25}, 0)
+			require.NoError(t, err)
+			require.Equal(t, map[string][]string{coordinate(alice, "tool"): ids(lacking...), coordinate(bob, "other"): ids(others...)}, named(res))
+			require.Equal(t, len(lacking)+len(others), res.Events)
+			require.Equal(t, 2, res.Compared)
+			require.Empty(t, res.Incomplete)
+			require.Zero(t, res.Superseded+res.Deleted+res.Invalid)
+			require.Equal(t, event.KindAnnouncement, res.Repos[1].Events[2].Kind)
+			if dialect.Speak {
+				require.Less(t, relays[1].Sent(), 3*len(lacking)+3*len(others)+len(foreign)+5, "what both have is not downloaded")
+			}
+		})
+	}
+}
+
+func TestEqualRelaysLackNothing(t *testing.T) {
+	events := []nostr.Event{announce(alice, "tool", begin), state(alice, "tool", begin), issue(bob, coordinate(alice, "tool"), begin)}
+	for name, dialect := range dialects {
+		t.Run(name, func(t *testing.T) {
+			res, _, err := compare(t, relaytest.Options{Events: events}, relaytest.Options{Events: events, Negentropy: dialect}, 0)
+			require.NoError(t, err)
+			require.Equal(t, Result{Compared: 1}, res)
+		})
+	}
+}
+
+// What the daemon would not publish is not missing.
+func TestWhatIsOfNoUseHereIsNotMissing(t *testing.T) {
+	tool := announce(alice, "tool", begin+10)
+	own := []nostr.Event{tool, state(alice, "tool", begin+10)}
+	by := func(key, kind int, at int64, tags ...nostr.Tag) nostr.Event {
+		return relaytest.Event(key, kind, at, "", tags...)
+	}
+	repo := nostr.Tag{"a", coordinate(alice, "tool")}
+	forged := issue(bob, repo[1], begin+20)
+	forged.Sig = tool.Sig
+	deleted, vanished := issue(bob, repo[1], begin+30), issue(mallory, repo[1], begin+31)
+	kept := issue(alice, repo[1], begin+32)
+	dead := announce(alice, "dead", begin)
+	wanted := issue(alice, repo[1], begin+33)
+	own = append(own, kept, dead,
+		by(alice, event.KindDeletion, begin+100, nostr.Tag{"a", "30618:" + relaytest.PublicKey(alice) + ":dead"}),
+		by(mallory, event.KindDeletion, begin+40, nostr.Tag{"e", wanted.ID}), // not his either
+		by(bob, event.KindDeletion, begin+40, nostr.Tag{"e", deleted.ID}),
+		by(mallory, event.KindDeletion, begin+40, nostr.Tag{"e", kept.ID}), // not his
+		by(mallory, event.KindVanish, begin+41, nostr.Tag{"relay", "ALL_RELAYS"}),
+	)
+	theirs := []nostr.Event{
+		announce(alice, "tool", begin), state(alice, "tool", begin), // older
+		state(alice, "dead", begin+50),
+		by(bob, event.KindState, begin+50, nostr.Tag{"d", "tool"}, repo), // no maintainer
+		forged, deleted, vanished,
+		by(bob, event.KindDeletion, begin+60, nostr.Tag{"e", kept.ID}, repo),           // not his, so of no effect
+		by(bob, event.KindIssue, begin+61, repo, nostr.Tag{"-"}),                       // NIP-70
+		by(bob, event.KindIssue, begin+62, repo, nostr.Tag{"expiration", "900000000"}), // NIP-40; a bubble begins in 2000
+		by(bob, 20_000, begin+63, repo),
+	}
+	useful := by(alice, event.KindDeletion, begin+64, nostr.Tag{"e", kept.ID})
+	for name, dialect := range dialects {
+		t.Run(name, func(t *testing.T) {
+			res, _, err := compare(t, relaytest.Options{Events: own}, relaytest.Options{Events: append(theirs, wanted, useful), Negentropy: dialect}, 0)
+			require.NoError(t, err)
+			require.Equal(t, map[string][]string{coordinate(alice, "tool"): ids(useful, wanted)}, named(res))
+			require.Equal(t, [3]int{2, 3, 1}, [3]int{res.Superseded, res.Deleted, res.Invalid})
+		})
+	}
+}
+
+// Of several versions that only the remote relay has, the newest is missing, in whatever order they come.
+func TestTheNewestVersionIsMissing(t *testing.T) {
+	versions := []nostr.Event{state(bob, "tool", begin+3), state(bob, "tool", begin+4), state(bob, "tool", begin+2)}
+	c := newComparison(Options{Rules: nip34.Rules{Domains: []string{domain}}, MostMissing: 10})
+	tool := announce(alice, "tool", begin, bob)
+	a, err := nip34.ParseAnnouncement(wrap(t, tool))
+	require.NoError(t, err)
+	c.tell(a)
+	for _, v := range versions {
+		c.found(wrap(t, v))
+	}
+	require.Equal(t, map[string][]string{coordinate(alice, "tool"): ids(versions[1])}, named(c.result()))
+	require.Equal(t, 2, c.res.Superseded)
+}
+
+func wrap(t *testing.T, e nostr.Event) *event.Event {
+	out, err := event.Wrap(e)
+	require.NoError(t, err)
+	return out
+}
+
+// An own relay that does not find what it has by its tags is asked by id.
+func TestWhatTheOwnRelayHasAndDoesNotListIsNotMissing(t *testing.T) {
+	tool := announce(alice, "tool", begin)
+	events := []nostr.Event{tool, issue(bob, coordinate(alice, "tool"), begin)}
+	res, _, err := compare(t, relaytest.Options{Events: events, Unindexed: "a"}, relaytest.Options{Events: events}, 0)
+	require.NoError(t, err)
+	require.Zero(t, res.Events)
+}
+
+func TestARelayThatDoesNotAnswerInFull(t *testing.T) {
+	tool := announce(alice, "tool", begin)
+	events := []nostr.Event{tool, issue(bob, coordinate(alice, "tool"), begin)}
+	refuses := func(_ string, fs []nostr.Filter) string {
+		for _, f := range fs {
+			if len(f.Tags["a"]) > 0 {
+				return "error: no such question"
+			}
+		}
+		return ""
+	}
+	t.Run("remote", func(t *testing.T) {
+		res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, RefuseREQ: refuses}, 0)
+		require.NoError(t, err)
+		require.Len(t, res.Incomplete, 1)
+		require.Contains(t, res.Incomplete[0], "ws://one.example.com did not answer in full")
+	})
+	t.Run("own", func(t *testing.T) {
+		_, _, err := compare(t, relaytest.Options{Events: events[:1], RefuseREQ: refuses}, relaytest.Options{Events: events}, 0)
+		require.ErrorContains(t, err, "the own relay did not answer in full")
+	})
+	t.Run("cut off", func(t *testing.T) {
+		res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, DropAfter: 4}, 0)
+		require.NoError(t, err)
+		require.NotEmpty(t, res.Incomplete)
+	})
+	t.Run("not there", func(t *testing.T) {
+		_, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{HandshakeStatus: 503}, 0)
+		require.ErrorContains(t, err, "ws://one.example.com: ")
+	})
+}
+
+// A second that fills a page is stepped over, and that is said.
+func TestAFullSecondIsSaid(t *testing.T) {
+	events := []nostr.Event{announce(alice, "tool", begin)}
+	for range 30 {
+		events = append(events, relaytest.Event(bob, event.KindIssue, begin, fmt.Sprint(len(events)), nostr.Tag{"a", coordinate(alice, "tool")}))
+	}
+	res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, PageCap: 10}, 0)
+	require.NoError(t, err)
+	require.True(t, res.Gaps)
+	require.Empty(t, res.Incomplete)
+	require.Positive(t, res.Events)
+}
+
+func TestWhatIsNamedIsBounded(t *testing.T) {
+	theirs := []nostr.Event{announce(alice, "tool", begin)}
+	for i := range int64(30) {
+		theirs = append(theirs, issue(bob, coordinate(alice, "tool"), begin+i))
+	}
+	res, _, err := compare(t, relaytest.Options{}, relaytest.Options{Events: theirs}, 10)
+	require.NoError(t, err)
+	require.Equal(t, 10, res.Events)
+	require.Equal(t, []string{"more than 10 events are missing; the others were not looked for"}, res.Incomplete)
+}
+
+// More repositories than one step asks about.
+func TestManyStepsAreCompared(t *testing.T) {
+	var events, lacking []nostr.Event
+	for i := range 130 {
+		d := fmt.Sprint("repo", i)
+		root := issue(bob, coordinate(alice, d), begin+int64(i))
+		events = append(events, announce(alice, d, begin), root)
+		lacking = append(lacking, comment(mallory, root, begin))
+	}
+	res, _, err := compare(t, relaytest.Options{Events: events}, relaytest.Options{Events: append(lacking, events...), Negentropy: relaytest.Negentropy{Speak: true}}, 0)
+	require.NoError(t, err)
+	require.Equal(t, 130, res.Compared)
+	require.Equal(t, 130, res.Events)
+	require.Len(t, res.Repos, 130)
+	require.Empty(t, res.Incomplete)
+}
+
+func TestCompareEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := new(relaytest.Network)
+		dialer := relay.NewDialer(relay.DialerOptions{DialContext: network.DialContext})
+		network.Add("own.example.com", relaytest.Start(t, relaytest.Options{Silent: true}))
+		network.Add("one.example.com", relaytest.Start(t, relaytest.Options{}))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		conn := relay.ConnOptions{Trust: relay.Operator, Dialer: dialer}
+		own, one := conn, conn
+		own.URL, one.URL = "ws://own.example.com", "ws://one.example.com"
+		_, err := Compare(ctx, Options{Own: own, Remote: one, Rules: nip34.Rules{Domains: []string{domain}}})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
