@@ -240,7 +240,7 @@ func TestLiveEventsBeyondTheirAllowanceHoldTheCursor(t *testing.T) {
 	b.from(5, 0, e[2])
 	b.mark(5, 0, false)
 	b.ok(a, e[0], e[1], issue("other", 2, 1, "x"))
-	require.Equal(t, []Report{LiveSettled{ID: 5, At: first, Seq: 3}, LiveSettled{ID: 6, At: first, Seq: 4}}, b.heard(),
+	require.Equal(t, []Report{LiveSettled{ID: 5, At: first, Seq: 3, New: 2}, LiveSettled{ID: 6, At: first, Seq: 4, New: 1}}, b.heard(),
 		"the mark before the drop counts, the one after it does not")
 	b.is(Stored, e[0], e[1])
 	require.Equal(t, Unknown, b.ledger.disposition(e[2].ID))
@@ -251,6 +251,6 @@ func TestLiveEventsBeyondTheirAllowanceHoldTheCursor(t *testing.T) {
 	b.from(7, 0, e[2])
 	b.mark(7, 0, false)
 	b.ok(e[2])
-	require.Equal(t, []Report{LiveSettled{ID: 7, At: b.now, Seq: b.ledger.seq}}, b.heard())
+	require.Equal(t, []Report{LiveSettled{ID: 7, At: b.now, Seq: b.ledger.seq, New: 1}}, b.heard())
 	b.nothingOpen()
 }

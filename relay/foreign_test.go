@@ -123,7 +123,7 @@ func TestForeignEventsBeforeTheFirstPictureAreDroppedWithIt(t *testing.T) {
 	b.observe(Observed{Loaded: true})
 	require.Equal(t, []string{"ours"}, b.out())
 	b.ok(ours)
-	require.Equal(t, []Report{LiveSettled{ID: 5, At: b.now, Seq: 3}}, b.heard())
+	require.Equal(t, []Report{LiveSettled{ID: 5, At: b.now, Seq: 3, New: 1}}, b.heard())
 	b.is(Unknown, stranger, nothing)
 	b.is(Parked, both)
 	require.Equal(t, 2, b.c.foreign[5].count)

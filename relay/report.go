@@ -57,6 +57,7 @@ type LiveSettled struct {
 	ID  ConnID
 	At  time.Time
 	Seq Seq // the last ledger or pending row of those events, 0 when there were none
+	New int // events stored newly since the last live mark
 }
 
 // Closed says that the relay ended a live subscription.

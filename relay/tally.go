@@ -80,7 +80,7 @@ func (ts tallies) settled(s *series, now time.Time) []Report {
 		if s.batch != 0 {
 			reports = append(reports, t.report(now))
 		} else if !t.blind {
-			reports = append(reports, LiveSettled{ID: s.conn, At: t.mark.Stamp, Seq: t.seq})
+			reports = append(reports, LiveSettled{ID: s.conn, At: t.mark.Stamp, Seq: t.seq, New: t.stored})
 		}
 	}
 	clear(s.tallies[:n])

@@ -59,7 +59,7 @@ func TestSettledCountsAfterItsConnectionIsGone(t *testing.T) {
 	require.Equal(t, []Report{
 		Settled{ID: 1, Batch: 1, At: b.now, Learned: idsOf(i), New: 1, Seq: 2},
 		Settled{ID: 1, Batch: 2, At: b.now, Final: true, Learned: idsOf(k), New: 1, Seq: 4},
-		LiveSettled{ID: 1, At: b.now, Seq: 5},
+		LiveSettled{ID: 1, At: b.now, Seq: 5, New: 1},
 	}, b.heard())
 	require.Empty(t, b.c.tallies)
 	b.nothingOpen()

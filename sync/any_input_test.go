@@ -35,6 +35,9 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 	c.script = newScript(t, func(cfg *Config) {
 		cfg.TagsPerFilter, cfg.BatchChunks, cfg.ConcurrentDials, cfg.RootsPerRepo = 3, 3, 2, 20
 		cfg.Pinned = []relayurl.URL{two}
+		if seed%2 == 1 {
+			cfg.MaxRelays, cfg.RelaysPerOwner = 3, 2
+		}
 	})
 	c.hold = true
 	c.watch = c.see
@@ -233,7 +236,8 @@ func (c *chaos) command() {
 			require.True(c.t, w.listed)
 		}
 	case verb == SyncNow && u != "":
-		require.Equal(c.t, before == nil, errors.Is(err, ErrNotTracked))
+		require.Equal(c.t, before == nil, errors.Is(err, ErrNotTracked) || before == nil && errors.Is(err, ErrNoPlace))
+		require.Equal(c.t, before != nil && !before.operator() && before.place.IsZero(), before != nil && errors.Is(err, ErrNoPlace))
 	}
 }
 
@@ -313,6 +317,9 @@ func TestWhateverComesTheEngineKeepsItsWord(t *testing.T) {
 			c := newChaos(t, seed)
 			for range 400 {
 				c.step()
+				if c.some(10) == 0 {
+					requireElection(t, c.e)
+				}
 				if c.some(50) == 0 {
 					before := stored(c.e)
 					again, err := New(c.cfg, c.state.state(), zap.NewNop(), NewMetrics(nil), c.now)

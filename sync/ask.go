@@ -217,7 +217,7 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 		}
 	}
 	b.groups = kept
-	r.stored += s.New
+	r.credit(s.New, now)
 	if b.catchesUp(a) {
 		e.metrics.gap(r.url, s.New)
 	}

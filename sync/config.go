@@ -34,7 +34,8 @@ type Config struct {
 
 	TagsPerFilter   int
 	MaxFilters      int // live filters from which packing anew is looked at
-	MaxRelays       int // discovered ones
+	MaxRelays       int // discovered ones that have a place
+	RelaysPerOwner  int // of these, those that only he names
 	RootsPerRepo    int
 	ConcurrentDials int
 	OpenBatches     int // unanswered asks per connection, and as many of the daily pass
@@ -52,7 +53,7 @@ func DefaultConfig() Config {
 		FullInterval: 24 * time.Hour, FullJitter: time.Hour, RemoveGrace: 10 * time.Minute,
 		PollInterval: 5 * time.Minute, LearnedFor: 24 * time.Hour, SampleEvery: 7 * 24 * time.Hour,
 		RetryBase: time.Minute, RetryMax: time.Hour,
-		TagsPerFilter: 100, MaxFilters: 70, MaxRelays: 1000, RootsPerRepo: 10000, ConcurrentDials: 16,
+		TagsPerFilter: 100, MaxFilters: 70, MaxRelays: 1000, RelaysPerOwner: 20, RootsPerRepo: 10000, ConcurrentDials: 16,
 		OpenBatches: 4, BatchChunks: 10,
 	}
 }

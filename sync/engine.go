@@ -41,7 +41,7 @@ type Engine struct {
 	withdrawn withdrawn
 	relays    map[relayurl.URL]*remote
 	operator  []*remote
-	refused   map[relayurl.URL]bool // discovered beyond MaxRelays
+	election  election
 
 	loaded  bool // the first picture of the own relay is complete
 	ownUp   bool
@@ -91,7 +91,7 @@ func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.T
 		index: nip34.NewIndex(cfg.Rules), outside: nip34.NewForeign(foreignKept, foreignBytes), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
 		names:  names{newNumbers[event.Ref](), newNumbers[string](), newNumbers[event.ID]()},
 		shared: map[filters.Value][]*repo{}, orphans: map[event.ID][]orphan{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
-		withdrawn: newWithdrawn(), relays: map[relayurl.URL]*remote{}, refused: map[relayurl.URL]bool{},
+		withdrawn: newWithdrawn(), relays: map[relayurl.URL]*remote{}, election: newElection(),
 		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{}, lacking: map[event.ID][]*repo{},
 		recalls: map[recallKey]*recall{}, recalling: map[uint64]*recall{},
 		hosts: map[string]*host{}, conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),
@@ -122,7 +122,10 @@ func (e *Engine) load(state *State, now time.Time) error {
 			if row.Paired {
 				origin = Paired
 			}
-			e.newRemote(row.URL, origin)
+			if r := e.newRemote(row.URL, origin); origin == Discovered && !row.Place.IsZero() {
+				r.place = row.Place
+				e.election.placed++
+			}
 		}
 	}
 	coords := map[event.Ref][]event.Ref{}
@@ -136,7 +139,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 		coords[row.Ref] = row.Coordinates
 		stored = append(stored, a)
 	}
-	changed := e.index.Apply(stored, nil).Repos
+	changed := e.apply(stored, nil)
 	for _, ref := range changed {
 		// the stored order of coordinates comes first: Coverage counts in it
 		if _, wanted := e.index.Repo(ref); wanted && e.repos[ref] == nil {
@@ -170,6 +173,7 @@ func (e *Engine) load(state *State, now time.Time) error {
 	for _, row := range state.Relays {
 		if r := e.relays[row.URL]; r != nil {
 			r.health, r.cursor, r.lastFull, r.passSince = row.Health, row.Cursor, row.LastFull, row.PassSince
+			r.gave, r.gaveAt = row.Gave, row.GaveAt
 			r.announcements, r.announcementsAsked = row.Announcements, row.Announcements
 			if !row.Announcements { // never, or under another scope
 				r.learned.NoAnnouncements = time.Time{}
@@ -263,6 +267,7 @@ func (e *Engine) touch(r *remote) {
 
 // flush plans every relay that the current input touched.
 func (e *Engine) flush(now time.Time) {
+	e.seat(now)
 	for len(e.dirty) > 0 {
 		r := e.dirty[0]
 		e.dirty = e.dirty[1:]
@@ -278,5 +283,6 @@ func (e *Engine) flush(now time.Time) {
 		e.views.changed[r.url] = r
 	}
 	e.dirty = nil
+	e.election.review.schedule(e.loaded, now)
 	e.survey()
 }

@@ -12,6 +12,8 @@ import (
 
 // Start makes every known relay due.
 func (e *Engine) Start(now time.Time) {
+	e.holdReview(now)
+	e.election.review.last = time.Time{} // the picture changes much
 	for _, r := range e.sortedRelays() {
 		e.touch(r)
 	}
@@ -48,7 +50,7 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		}
 		e.announced[a.ID] = true
 	}
-	e.reshape(e.index.Apply(f.Announcements, nil).Repos)
+	e.reshape(e.apply(f.Announcements, nil))
 	for _, ref := range e.outside.Trim(e.index, f.Announcements) {
 		delete(e.seen, ref)
 	}
@@ -69,7 +71,7 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 }
 
 func (e *Engine) unwant(ref event.Ref) {
-	e.reshape(e.index.Remove(ref))
+	e.reshape(e.apply(nil, []event.Ref{ref}))
 	if _, ok := e.saved[ref]; ok {
 		delete(e.saved, ref)
 		e.persist(DropRepo{ref})
@@ -151,6 +153,7 @@ func (e *Engine) heard(r *remote, rep relay.Report, now time.Time) {
 	switch rep := rep.(type) {
 	case relay.LiveSettled:
 		e.rests = max(e.rests, rep.Seq)
+		r.credit(rep.New, now)
 		e.liveSettled(r, rep)
 	case relay.Closed:
 		e.closed(r, rep, now)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/internal/event"
-	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/selfsub"
 )
@@ -36,16 +35,6 @@ func TestValuesThatARelayRefusesAreBounded(t *testing.T) {
 	}
 	require.Len(t, s.e.relays[one].learned.Aside, asideKept)
 	require.LessOrEqual(t, len(s.e.relays[one].aside), asideKept)
-}
-
-func TestRelaysBeyondTheirNumberAreCountedUpToABound(t *testing.T) {
-	s := newScript(t, func(c *Config) { c.MaxRelays = 1 })
-	s.picture(anns(announce("alice", "tool", t0, nil, one)))
-	for i := range refusedKept + 10 {
-		require.Nil(t, s.e.remote(relayurl.URL(fmt.Sprintf("wss://r%d.example.com", i))))
-	}
-	require.Len(t, s.e.refused, refusedKept)
-	require.Len(t, s.e.relays, 1)
 }
 
 func TestRootsThatWaitForAPlaceAreBounded(t *testing.T) {

@@ -29,6 +29,7 @@ const (
 // Errors of an Order.
 var (
 	ErrNotTracked = errors.New("this relay is not known; 'ngit-sync pair' makes it so")
+	ErrNoPlace    = errors.New("this relay has no place among limits.max_relays; 'ngit-sync pair' gives it one")
 	ErrOwnRelay   = errors.New("this is the own relay")
 	ErrConfigured = errors.New("the configuration names this relay: take it out of sync.bootstrap or sync.pinned")
 	ErrDenied     = errors.New("scope.deny_relays or scope.allow_relays keeps this relay out")
@@ -52,8 +53,11 @@ func (e *Engine) Order(o Order, now time.Time) error {
 		return nil
 	}
 	r := e.relays[o.URL]
-	if r == nil {
+	switch {
+	case r == nil && e.election.candidates[o.URL] == nil:
 		return ErrNotTracked
+	case r == nil, !r.operator() && r.place.IsZero():
+		return ErrNoPlace
 	}
 	e.syncNow(r, now)
 	return nil
@@ -83,6 +87,7 @@ func (e *Engine) pair(u relayurl.URL) error {
 		return nil // it is, or is configured
 	default:
 		e.stepBack(r)
+		e.release(r)
 		r.origin = Paired
 		e.operator = append(e.operator, r)
 		e.employ(r)
@@ -117,6 +122,7 @@ func (e *Engine) unpair(u relayurl.URL) error {
 			e.leave(w)
 		}
 	}
+	e.election.fresh = append(e.election.fresh, e.election.candidate(u))
 	r.unsafe = true
 	e.touch(r)
 	e.log.Info("relay unpaired", zap.String("relay", string(u)))

@@ -15,6 +15,10 @@ func (e *Engine) plan(r *remote, now time.Time) {
 		return
 	}
 	switch {
+	case e.planPlace(r):
+		if r.phase == Disconnected && !r.queuedFor {
+			e.nextDialer() // the place that was meant for it
+		}
 	case r.phase == Disconnected:
 		e.planDial(r, now)
 	case r.phase.Open():
@@ -46,7 +50,7 @@ func (e *Engine) planRemoval(r *remote, now time.Time) bool {
 	if now.Before(r.removeAt) {
 		return false
 	}
-	e.remove(r, now)
+	e.remove(r, "nothing wanted for the grace time", now)
 	return true
 }
 
@@ -54,7 +58,7 @@ func (e *Engine) planDial(r *remote, now time.Time) {
 	if r.queuedFor {
 		return
 	}
-	if now.Before(r.health.NotBefore) || e.doubtful(r) || !e.admitted(r) {
+	if now.Before(r.health.NotBefore) || e.doubtful(r.url) || !e.admitted(r) {
 		e.nextDialer() // the place that was meant for it
 		return
 	}

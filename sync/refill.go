@@ -15,7 +15,7 @@ import (
 // pictured compares the stored announcements with a complete picture. What it lacks and the one before it had was removed by the operator,
 // as long as the connection stood in between and it is not too much for that. Else it was lost, and stays wanted (DESIGN §7).
 func (e *Engine) pictured(picture uint64, steady bool) {
-	e.loaded = true
+	e.loaded, e.election.review.due = true, true
 	var gone, lost []event.Ref
 	for ref := range e.saved {
 		switch seen := e.seen[ref]; {

@@ -94,11 +94,14 @@ type remote struct {
 	nextFull       time.Time
 	refill         bool // a full pass was asked for, by an order or a loss, and has not begun, or was cut off
 	removeAt       time.Time
+	place          time.Time // since when it has its place among those that are dialled; zero: none, or the operator named it
+	gave           int       // events that the own relay took newly from it, ever
+	gaveAt         time.Time // the last of them
 
 	dirty    bool // stands in Engine.dirty
 	unsafe   bool // its row differs from the stored one
 	wakeAt   time.Time
-	stored   int // events that batches of this relay brought newly
+	stored   int // events that the own relay took newly from it since the start
 	lastNote string
 }
 
@@ -121,7 +124,17 @@ func (r *remote) row() SaveRelay {
 		URL: r.url, Health: r.health, Announcements: r.announcements, Cursor: r.cursor,
 		DisconnectedAt: r.disconnectedAt, LastFull: r.lastFull, PassSince: r.passSince,
 		PolledHot: r.heat.since, PolledWarm: r.warmth.since, Learned: r.learned, Paired: r.origin == Paired,
+		Gave: r.gave, GaveAt: r.gaveAt, Place: r.place,
 	}
+}
+
+// credit counts events that the own relay took newly from the relay.
+func (r *remote) credit(n int, now time.Time) {
+	if n == 0 {
+		return
+	}
+	r.unsafe = r.unsafe || r.gave == 0 // what follows goes with the cursor
+	r.stored, r.gave, r.gaveAt = r.stored+n, r.gave+n, now
 }
 
 // forget drops what is confirmed, so that everything is asked afresh; batches that are kept stay asked.
@@ -152,23 +165,7 @@ func (r *remote) openBatches() []*batch {
 	return slices.SortedFunc(maps.Keys(r.open), func(a, b *batch) int { return cmp.Compare(a.number, b.number) })
 }
 
-// refusedKept bounds the memory for relays that are only counted.
-const refusedKept = 100_000
-
-// remote finds or makes the relay with this URL; nil when no more discovered relays are taken.
-func (e *Engine) remote(u relayurl.URL) *remote {
-	if r := e.relays[u]; r != nil {
-		return r
-	}
-	if len(e.relays)-len(e.operator) >= e.cfg.MaxRelays {
-		if len(e.refused) < refusedKept {
-			e.refused[u] = true
-		}
-		return nil
-	}
-	return e.newRemote(u, Discovered)
-}
-
+// newRemote makes the relay with this URL. A discovered one has no place yet.
 func (e *Engine) newRemote(u relayurl.URL, o Origin) *remote {
 	r := &remote{
 		url: u, origin: o, stated: relay.AssumedLimits(), limits: relay.AssumedLimits(),
@@ -179,13 +176,13 @@ func (e *Engine) newRemote(u relayurl.URL, o Origin) *remote {
 	if r.operator() {
 		e.operator = append(e.operator, r)
 	}
-	delete(e.refused, u)
+	e.election.candidate(u)
 	e.touch(r)
 	return r
 }
 
 // remove forgets a relay that nothing is wanted from.
-func (e *Engine) remove(r *remote, now time.Time) {
+func (e *Engine) remove(r *remote, why string, now time.Time) {
 	if r.phase == Connecting {
 		e.dialed()
 	}
@@ -199,13 +196,12 @@ func (e *Engine) remove(r *remote, now time.Time) {
 			delete(e.asks, id)
 		}
 	}
-	e.to(r, Removed, "nothing wanted for the grace time", now)
+	e.to(r, Removed, why, now)
+	e.release(r)
+	r.unsafe = false // its row goes
 	delete(e.relays, r.url)
+	e.tidyCandidate(e.election.candidates[r.url])
 	e.persist(DropRelay{r.url})
 	e.metrics.forget(r.url)
 	e.emit(Forget{r.url})
-	if len(e.refused) > 0 { // there is room for one of them
-		clear(e.refused)
-		e.reshape(slices.SortedFunc(maps.Keys(e.repos), event.Ref.Compare))
-	}
 }

@@ -21,7 +21,8 @@ type repo struct {
 	roots   []filters.Value // in the order learned; numbers of Coverage
 	active  int64           // of the root about which something was said last, unix seconds
 	wants   map[relayurl.URL]*want
-	capped  bool // more roots exist than RootsPerRepo
+	named   []*candidate // relays that its announcements name
+	capped  bool         // more roots exist than RootsPerRepo
 
 	surveyed bool // the ledger has what the own relay holds of it; before, remote relays are not asked for its history
 	toSurvey bool // stands in Engine.unsurveyed
@@ -130,15 +131,17 @@ func (e *Engine) shape(r *repo, now nip34.Repo) {
 		}
 	}
 	listed := make(map[relayurl.URL]bool, len(now.Relays))
+	named := make([]relayurl.URL, 0, len(now.Relays))
 	for _, u := range now.Relays {
 		if e.cfg.excluded(u) {
 			continue
 		}
-		listed[u] = true
-		if m := e.remote(u); m != nil {
+		listed[u], named = true, append(named, u)
+		if m := e.relays[u]; m != nil {
 			e.join(r, m, true)
 		}
 	}
+	e.nominate(r, named)
 	for _, m := range e.operator {
 		e.join(r, m, listed[m.url])
 	}
@@ -294,6 +297,7 @@ func (e *Engine) dropRepo(r *repo) {
 	for _, w := range r.sortedWants() {
 		e.leave(w)
 	}
+	e.nominate(r, nil)
 	for c := range r.current {
 		e.untag(c, r)
 	}

@@ -76,7 +76,10 @@ type SaveRelay struct {
 	PolledHot      time.Time // start of the last whole settled rotation over what was active in the last day; zero: none
 	PolledWarm     time.Time // the same of the last month
 	Learned        relay.Learned
-	Paired         bool // by the operator, by hand
+	Paired         bool      // by the operator, by hand
+	Gave           int       // events that the own relay took newly from it
+	GaveAt         time.Time // the last of them; zero: none
+	Place          time.Time // since when it has a place among those that are dialled; zero: none
 }
 
 // DropRelay removes a relay with its coverage and batches.

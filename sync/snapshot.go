@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,8 @@ type Snapshot struct {
 	Connected int
 	Outage    time.Time // since when our own network seems to be down (local_outage); zero: it is not
 	Dead      int
-	Refused   int          // discovered relays beyond the limit
+	Waiting   []*RelayView // the best of the discovered relays that have no place and that nothing is kept of, best first
+	NoPlace   int          // all discovered relays without a place
 	Relays    []*RelayView // sorted by URL
 }
 
@@ -54,6 +56,7 @@ type RelayView struct {
 	LastFull       time.Time
 	NextFull       time.Time
 	Doing          string
+	NoPlace        bool   // it is not dialled; Doing says why
 	Note           string // the last refusal or failure; hostile text
 	Mode           string // how history is asked: "negentropy" or "paged"
 	ModeWhy        string // hostile text
@@ -83,7 +86,7 @@ func (e *Engine) Snapshot(now time.Time) *Snapshot {
 	clear(e.views.changed)
 	s := &Snapshot{
 		At: now, Started: e.views.started, Loaded: e.loaded, OwnUp: e.ownUp,
-		Repos: len(e.repos), Roots: len(e.names.roots.of), Refused: len(e.refused), Outage: e.outageSince,
+		Repos: len(e.repos), Roots: len(e.names.roots.of), Waiting: e.election.review.waiting, NoPlace: e.election.review.without, Outage: e.outageSince,
 		Relays: make([]*RelayView, 0, len(e.views.relays)),
 	}
 	for _, v := range e.views.relays {
@@ -128,8 +131,8 @@ func (e *Engine) view(r *remote, now time.Time) *RelayView {
 		v.NextRetry = earliest(v.NextRetry, b.retryAt)
 	}
 	v.Doing = doing(r, e.waits(r), now)
-	if r.phase == Disconnected && e.doubtful(r) {
-		v.Doing = "not dialled: an address in place of a name, and only one owner names it"
+	if v.NoPlace = !r.operator() && r.place.IsZero(); v.NoPlace {
+		v.Doing, v.NextDial = cmp.Or(e.election.candidates[r.url].why, "waiting for a place"), time.Time{}
 	}
 	return v
 }

@@ -6,9 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/relay"
-	"github.com/ngit-sync/ngit-sync/selfsub"
 )
 
 // The relay closes one live subscription each time it is opened, and takes two minutes for a batch.
@@ -33,17 +31,4 @@ func TestAPassEndsDespiteARefusedSubscription(t *testing.T) {
 		}
 	}
 	require.True(t, s.e.relays[one].lastFull.After(t0.Add(time.Hour)), "a daily pass has ended in three days")
-}
-
-func TestAFreedPlaceGoesToARefusedRelay(t *testing.T) {
-	s := newScript(t, func(c *Config) { c.MaxRelays = 1 })
-	a, b := announce("alice", "a", t0, nil, one), announce("bob", "b", t0, nil, two)
-	s.picture(anns(a))
-	s.facts(selfsub.Facts{Announcements: anns(b), Picture: 1})
-	require.Equal(t, Removed, s.phase(two))
-	s.facts(selfsub.Facts{Announcements: anns(announcement("elsewhere.example.com", "alice", "a", t0.Add(time.Hour), nil)), Picture: 1})
-	s.elapse(time.Hour)
-	require.Equal(t, Removed, s.phase(one))
-	require.NotEqual(t, Removed, s.phase(two), "bob's relay takes the free place")
-	_ = event.ID{}
 }

@@ -45,17 +45,20 @@ func (e *Engine) Next() time.Time {
 	for len(e.timers) > 0 {
 		t := e.timers[0]
 		if t.at.Equal(t.r.wakeAt) && e.relays[t.r.url] == t.r {
-			return earliest(t.at, e.judgeAt)
+			return earliest(t.at, e.judgeAt, e.election.review.at)
 		}
 		heap.Pop(&e.timers)
 	}
-	return e.judgeAt
+	return earliest(e.judgeAt, e.election.review.at)
 }
 
 // Tick does what has become due.
 func (e *Engine) Tick(now time.Time) {
 	if !e.judgeAt.IsZero() && !now.Before(e.judgeAt) {
 		e.judge(now)
+	}
+	if at := e.election.review.at; !at.IsZero() && !now.Before(at) {
+		e.election.review.at, e.election.review.due = time.Time{}, true
 	}
 	for len(e.timers) > 0 && !e.timers[0].at.After(now) {
 		t := heap.Pop(&e.timers).(timer)

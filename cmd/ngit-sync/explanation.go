@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/internal/store"
 	"github.com/ngit-sync/ngit-sync/internal/web"
 	"github.com/ngit-sync/ngit-sync/relay"
+	"github.com/ngit-sync/ngit-sync/sync"
 )
 
 // explain says what the daemon knows of an event or a repository, and why. Everything is read from the store.
@@ -27,7 +30,7 @@ func (d *daemon) explain(ctx context.Context, name string) (web.Explanation, err
 		if out.Known = known; known {
 			out.Repo = repoView(x)
 		}
-		out.Words = repoWords(x, known)
+		out.Words = append(repoWords(x, known), placeWords(x.Named, d.ring.Load().snapshot.Load())...)
 		return out, nil
 	}
 	x, known, err := d.store.Explain(ctx, target.ID)
@@ -173,6 +176,16 @@ func repoWords(x store.RepoExplanation, known bool) []string {
 	}
 	if x.Lacks > 0 {
 		words = append(words, fmt.Sprintf("Its conversations name %d events that no relay has shown.", x.Lacks))
+	}
+	return words
+}
+
+// placeWords says why relays that a repository names are not dialled.
+func placeWords(named []relayurl.URL, s *sync.Snapshot) (words []string) {
+	for _, v := range slices.Concat(s.Relays, s.Waiting) {
+		if v.NoPlace && slices.Contains(named, v.URL) {
+			words = append(words, fmt.Sprintf("%s: %s.", v.URL, v.Doing))
+		}
 	}
 	return words
 }

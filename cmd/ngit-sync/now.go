@@ -155,6 +155,8 @@ func progressOf(r web.RelayView, at time.Time) string {
 	switch {
 	case r.LastFullSync.After(at):
 		return "done"
+	case r.NoPlace:
+		return r.Doing
 	case r.PhaseName == sync.Disconnected.String() && last.To == r.PhaseName:
 		return "not reached: " + last.Why
 	case r.ConnectedSince.IsZero() && r.NextDial.After(at.Add(time.Minute)):

@@ -156,7 +156,8 @@ func (s settings) engine() sync.Config {
 	c.SettleDelay, c.ReconnectWindow, c.SinceOverlap = from.SettleDelay, from.ReconnectWindow, from.SinceOverlap
 	c.FullInterval, c.FullJitter, c.RemoveGrace = from.FullInterval, from.FullJitter, from.RemoveGrace
 	c.PollInterval, c.MaxFilters = from.PollInterval, from.MaxFilters
-	c.TagsPerFilter, c.RootsPerRepo, c.MaxRelays, c.ConcurrentDials = from.TagsPerFilter, l.RootsPerRepo, l.MaxRelays, l.ConcurrentDials
+	c.TagsPerFilter, c.RootsPerRepo, c.ConcurrentDials = from.TagsPerFilter, l.RootsPerRepo, l.ConcurrentDials
+	c.MaxRelays, c.RelaysPerOwner = l.MaxRelays, l.RelaysPerOwner
 	c.Health.BaseBackoff, c.Health.MaxBackoff = h.BaseBackoff, h.MaxBackoff
 	c.Health.DeadAfter, c.Health.DeadRetry = h.DeadAfter, h.DeadRetry
 	c.Health.StableAfter, c.Health.RateLimitCooldown = h.StableAfter, h.RateLimitCooldown

@@ -129,7 +129,7 @@ func printStatus(out io.Writer, r statusReport) error {
 	fmt.Fprintln(w, "RELAY\tPHASE\tHEALTH\tMODE\tSTORED\tPENDING\tSYNCED\tDOING")
 	for _, v := range r.Relays {
 		doing := v.Doing
-		if v.Phase == 0 && v.LastFailure.Reason != "" {
+		if v.Phase == 0 && v.LastFailure.Reason != "" && !v.NoPlace {
 			doing = v.LastFailure.Cause + ": " + v.LastFailure.Reason
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", harmless(v.URL), v.PhaseName, v.Health, v.Mode, v.EventsStored, v.BatchesPending,

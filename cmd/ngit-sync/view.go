@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,16 +35,16 @@ func (d *daemon) view() web.Snapshot {
 			OwnRelayUp:     p.Up && s.OwnUp, StoreUp: d.store.Up(),
 		},
 	}
-	if s.Refused > 0 {
+	if s.NoPlace > 0 {
 		v.Notices = append(v.Notices, web.Notice{Level: web.Warn, Text: fmt.Sprintf(
-			"%d discovered relays are not dialled: limits.max_relays is reached", s.Refused)})
+			"%d discovered relays are not dialled (limits.max_relays, limits.relays_per_owner): the list says why", s.NoPlace)})
 	}
 	for _, c := range d.conditions() {
 		if !c.OK {
 			v.Notices = append(v.Notices, web.Notice{Level: web.Warn, Text: c.Why})
 		}
 	}
-	for _, view := range s.Relays {
+	for _, view := range slices.Concat(s.Relays, s.Waiting) {
 		rv := relayView(view)
 		if r.cfg.Sync.Negentropy == "off" && rv.Mode != "" {
 			rv.Why = "sync.negentropy is off"
@@ -59,7 +60,7 @@ func relayView(r *sync.RelayView) web.RelayView {
 		URL: string(r.URL), Name: nameBeside(r), Origin: r.Origin.String(), Phase: int(r.Phase), PhaseName: r.Phase.String(),
 		Health: r.Health.String(), NextDial: r.NextDial,
 		EventsStored: r.Stored, FiltersOpen: r.LiveFilters, BatchesPending: r.BatchesPending + r.BatchesFailed,
-		Doing: r.Doing, Cursor: r.Cursor, LastFullSync: r.LastFull,
+		Doing: r.Doing, NoPlace: r.NoPlace, Cursor: r.Cursor, LastFullSync: r.LastFull,
 		LiveByID: r.ByID, LiveWide: r.Wide, Polled: r.Polled, SetAside: r.Aside, Note: r.Note,
 	}
 	if r.Polled > 0 {

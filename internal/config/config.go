@@ -88,6 +88,7 @@ type Limits struct {
 	ConnectTimeout  time.Duration `key:"connect_timeout" default:"10s" min:"1ns" doc:"time for a dial and its handshake"`
 	ConcurrentDials int           `key:"concurrent_dials" default:"16" min:"1" doc:"dials at the same time"`
 	MaxRelays       int           `key:"max_relays" default:"1000" doc:"discovered relays that are dialled; bootstrap and pinned ones do not count"`
+	RelaysPerOwner  int           `key:"relays_per_owner" default:"20" doc:"of these, relays that only one owner names"`
 	RelaysPerRepo   int           `key:"relays_per_repo" default:"20" min:"1" doc:"relays taken from the announcements of one repository"`
 	RootsPerRepo    int           `key:"roots_per_repo" default:"10000" min:"1" doc:"root events followed in one repository"`
 	NegMessageBytes Size          `key:"neg_message_bytes" default:"4MiB" min:"1KiB" doc:"largest NIP-77 message taken"`

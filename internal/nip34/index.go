@@ -82,6 +82,9 @@ func (x *Index) By(author event.PubKey) []*Announcement {
 	return out
 }
 
+// RelaysOf lists the relays that an announcement names: each once, without our own, capped by Rules.RelaysPerRepo.
+func (x *Index) RelaysOf(a *Announcement) []relayurl.URL { return x.union(nil, a.Relays) }
+
 // Repo gives the repo that is in scope by itself under ref. Its slices are the caller's.
 func (x *Index) Repo(ref event.Ref) (Repo, bool) {
 	n := x.find(ref)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/sync"
 )
@@ -18,7 +20,8 @@ type RepoExplanation struct {
 	Coordinates []event.Ref
 	Announced   event.ID
 	Roots       int
-	Lacks       int // ancestors that nobody has shown yet
+	Lacks       int            // ancestors that nobody has shown yet
+	Named       []relayurl.URL // by the announcements of Coordinates, each once
 	Relays      []RepoCoverage
 }
 
@@ -69,6 +72,9 @@ func (s *Store) explainRepo(ctx context.Context, ref event.Ref) (x RepoExplanati
 	if err != nil || !found {
 		return x, false, err
 	}
+	if x.Named, err = s.relaysNamed(ctx, append([]event.Ref{ref}, x.Coordinates...)); err != nil {
+		return x, false, err
+	}
 	const relays = `SELECT u.url, c.states, c.coords, c.roots, c.around FROM repo_relays c JOIN urls u ON u.num = c.relay
 		WHERE c.repo = $1 ORDER BY u.url`
 	err = scan(ctx, s.backend.readers(), relays, []any{num}, func(read func(...any) error) error {
@@ -87,4 +93,35 @@ func (s *Store) explainRepo(ctx context.Context, ref event.Ref) (x RepoExplanati
 		return nil
 	})
 	return x, err == nil, err
+}
+
+// relaysNamed reads the relays that the announcements with these coordinates name.
+func (s *Store) relaysNamed(ctx context.Context, refs []event.Ref) (out []relayurl.URL, err error) {
+	const query = `SELECT r.announcement FROM coordinates c JOIN repos r ON r.repo = c.num WHERE c.digest = $1`
+	for _, ref := range refs {
+		err := scan(ctx, s.backend.readers(), query, []any{digest(ref)}, func(read func(...any) error) error {
+			var raw []byte
+			if err := read(&raw); err != nil {
+				return err
+			}
+			e, err := event.Parse(raw, stored)
+			if err != nil {
+				return err
+			}
+			a, err := nip34.ParseAnnouncement(e)
+			if err != nil {
+				return err
+			}
+			for _, u := range a.Relays {
+				if !slices.Contains(out, u) {
+					out = append(out, u)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

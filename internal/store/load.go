@@ -163,19 +163,20 @@ func (l *loader) readURLs(ctx context.Context) error {
 }
 
 func (l *loader) readRelays(ctx context.Context) error {
-	const query = `SELECT relay, announcements, cursor_at, disconnected_at, last_full, pass_since, polled_hot, polled_warm, health, learned, paired
-		FROM relays ORDER BY relay`
+	const query = `SELECT relay, announcements, cursor_at, disconnected_at, last_full, pass_since, polled_hot, polled_warm, health, learned, paired,
+		gave, gave_at, place_at FROM relays ORDER BY relay`
 	return scan(ctx, l.tx, query, nil, func(read func(...any) error) error {
-		var num, announcements, paired int64
-		var cursor, disconnected, full, since, hot, warm sql.NullInt64
+		var num, announcements, paired, gave int64
+		var cursor, disconnected, full, since, hot, warm, gaveAt, place sql.NullInt64
 		var state, learned []byte
-		if err := read(&num, &announcements, &cursor, &disconnected, &full, &since, &hot, &warm, &state, &learned, &paired); err != nil {
+		if err := read(&num, &announcements, &cursor, &disconnected, &full, &since, &hot, &warm, &state, &learned, &paired, &gave, &gaveAt, &place); err != nil {
 			return err
 		}
 		save := sync.SaveRelay{
 			URL: l.relays[num], Announcements: announcements != 0,
 			Cursor: timeOf(cursor), DisconnectedAt: timeOf(disconnected), LastFull: timeOf(full), PassSince: timeOf(since),
 			PolledHot: timeOf(hot), PolledWarm: timeOf(warm), Paired: paired != 0,
+			Gave: int(gave), GaveAt: timeOf(gaveAt), Place: timeOf(place),
 		}
 		if err := json.Unmarshal(state, &save.Health); err != nil {
 			l.log.Error("stored health cannot be read", zap.String("relay", string(save.URL)), zap.Error(err))

@@ -108,18 +108,19 @@ func (p *plan) saveRelay(r sync.SaveRelay, refused bool) {
 	}
 	p.name(r.URL)
 	const insert = `INSERT INTO relays (relay, announcements, cursor_at, disconnected_at, last_full, pass_since, polled_hot, polled_warm,
-		health, learned, paired)
-		VALUES (` + relayNum + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+		health, learned, paired, gave, gave_at, place_at)
+		VALUES (` + relayNum + `, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (relay) DO UPDATE SET disconnected_at = excluded.disconnected_at, health = excluded.health, learned = excluded.learned,
-		paired = excluded.paired`
+		paired = excluded.paired, gave = excluded.gave, gave_at = excluded.gave_at, place_at = excluded.place_at`
 	if refused {
-		p.do(insert, []byte(r.URL), int64(0), nil, millis(r.DisconnectedAt), nil, nil, nil, nil, state, learned, bit(r.Paired))
+		p.do(insert, []byte(r.URL), int64(0), nil, millis(r.DisconnectedAt), nil, nil, nil, nil, state, learned, bit(r.Paired),
+			int64(r.Gave), millis(r.GaveAt), millis(r.Place))
 		return
 	}
 	p.do(insert+`, announcements = excluded.announcements, cursor_at = excluded.cursor_at, last_full = excluded.last_full,
 		pass_since = excluded.pass_since, polled_hot = excluded.polled_hot, polled_warm = excluded.polled_warm`,
 		[]byte(r.URL), bit(r.Announcements), millis(r.Cursor), millis(r.DisconnectedAt), millis(r.LastFull), millis(r.PassSince),
-		millis(r.PolledHot), millis(r.PolledWarm), state, learned, bit(r.Paired))
+		millis(r.PolledHot), millis(r.PolledWarm), state, learned, bit(r.Paired), int64(r.Gave), millis(r.GaveAt), millis(r.Place))
 }
 
 func (p *plan) saveCoverage(r sync.SaveCoverage) {

@@ -92,6 +92,7 @@ type RelayView struct {
 	Note           string    `json:"note,omitempty"`              // the last refusal or failure: hostile text
 	BatchesPending int       `json:"batches_pending"`
 	Doing          string    `json:"doing,omitempty"`
+	NoPlace        bool      `json:"no_place,omitzero"` // it is not dialled; Doing says why
 	Cursor         time.Time `json:"cursor,omitzero"`
 	LastFullSync   time.Time `json:"last_full_sync,omitzero"`
 	Changes        []Change  `json:"changes"` // oldest first

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/internal/store"
 	"github.com/ngit-sync/ngit-sync/sync"
 )
@@ -36,7 +37,7 @@ func testExplainRepo(t *testing.T, d Database) {
 	require.True(t, found)
 	require.Equal(t, store.RepoExplanation{
 		Ref: one.Coordinate(), Full: true, Surveyed: true, Coordinates: []event.Ref{one.Coordinate(), maintainer}, Announced: one.ID,
-		Roots: 3, Lacks: 1,
+		Roots: 3, Lacks: 1, Named: []relayurl.URL{alpha},
 		Relays: []store.RepoCoverage{
 			{Relay: alpha, States: true, Coords: 2, Roots: 2, Around: true},
 			{Relay: beta, Coords: 1},
@@ -46,7 +47,7 @@ func testExplainRepo(t *testing.T, d Database) {
 	got, found, err = s.ExplainRepo(deadline(t), other.Coordinate())
 	require.NoError(t, err)
 	require.True(t, found)
-	require.Equal(t, store.RepoExplanation{Ref: other.Coordinate(), Announced: other.ID}, got)
+	require.Equal(t, store.RepoExplanation{Ref: other.Coordinate(), Announced: other.ID, Named: []relayurl.URL{alpha}}, got)
 
 	_, found, err = s.ExplainRepo(deadline(t), event.RepoRef(key(3), "nobody"))
 	require.NoError(t, err)

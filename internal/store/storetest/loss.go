@@ -88,7 +88,7 @@ func testOverflow(t *testing.T, db Database) {
 	s.Apply([]sync.Row{cover(atBeta, 5), sync.DropLack{Repo: repo.Ref, ID: event.ID{1}}, surveyed[0]}, taken)
 	later := sync.SaveRelay{
 		URL: alpha, Cursor: t0.Add(1e9), Announcements: true, LastFull: t0, PassSince: t0, PolledHot: t0, PolledWarm: t0, DisconnectedAt: t0,
-		Health: health.State{Failures: 9}, Learned: relay.Learned{NoLive: t0},
+		Health: health.State{Failures: 9}, Learned: relay.Learned{NoLive: t0}, Gave: 3, GaveAt: t0, Place: t0,
 	}
 	s.Apply([]sync.Row{
 		cover(atAlpha, 5), later, sync.DropBatch{Relay: alpha, Number: 1}, sync.SaveBatch{Relay: alpha, Number: 2, Spec: []byte("x")},
@@ -111,7 +111,7 @@ func testOverflow(t *testing.T, db Database) {
 	require.Equal(t, surveyed, state.Repos, "what it rests on is lost: the repo is surveyed again")
 	require.Equal(t, map[string]uint32{string(alpha): 2, string(beta): 5}, confirmed(state))
 	require.Equal(t, []sync.SaveRelay{
-		{URL: alpha, Cursor: t0, DisconnectedAt: t0, Health: health.State{Failures: 9}, Learned: relay.Learned{NoLive: t0}},
+		{URL: alpha, Cursor: t0, DisconnectedAt: t0, Health: health.State{Failures: 9}, Learned: relay.Learned{NoLive: t0}, Gave: 3, GaveAt: t0, Place: t0},
 		{URL: beta, Cursor: t0},
 		{URL: gamma, Health: health.State{Failures: 1}},
 	}, state.Relays, "what is no confirm is written")

@@ -183,7 +183,7 @@ func testModel(t *testing.T, db Database) {
 					m.roots[r] = append(m.roots[r], row)
 				}
 			case 11:
-				row := sync.SaveRelay{URL: url(), Cursor: clock, Announcements: rapid.Bool().Draw(rt, "announcements"), PolledHot: clock}
+				row := sync.SaveRelay{URL: url(), Cursor: clock, Announcements: rapid.Bool().Draw(rt, "announcements"), PolledHot: clock, Gave: int(number("gave", 9)), GaveAt: clock, Place: clock}
 				row.Learned.NoWide = clock
 				s.Apply([]sync.Row{row}, 0)
 				m.relays[row.URL] = row

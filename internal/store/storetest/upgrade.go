@@ -54,7 +54,7 @@ func testUpgrade(t *testing.T, db Database) {
 	want := &sync.State{
 		Repos:    []sync.SaveRepo{{Ref: coord, Announcement: a, Full: true}},
 		Roots:    []sync.SaveRoot{{Repo: coord, ID: root.ID, CreatedAt: 1234, Active: 1234}},
-		Relays:   []sync.SaveRelay{{URL: alpha, Announcements: true, Cursor: t0}},
+		Relays:   []sync.SaveRelay{{URL: alpha, Announcements: true, Cursor: t0, Gave: 1, GaveAt: t0, Place: time.UnixMilli(0).UTC()}},
 		Coverage: []sync.SaveCoverage{{Relay: alpha, Repo: coord, States: true, Roots: coverage(1)}},
 		Batches:  []sync.SaveBatch{{Relay: alpha, Number: 7, Spec: []byte("spec")}},
 	}
@@ -73,6 +73,7 @@ func testUpgrade(t *testing.T, db Database) {
 	want.Roots[0].Active, want.Roots[0].Gone = 5678, true
 	want.Relays[0].PolledHot, want.Relays[0].PolledWarm = t0, t0.Add(-1e9)
 	want.Relays[0].Learned.NoLive = t0
+	want.Relays[0].Gave, want.Relays[0].GaveAt, want.Relays[0].Place = 2, t0.Add(-2e9), time.Time{}
 	want.Coverage[0].Around = true
 	want.Lacks = []sync.SaveLack{{Repo: coord, ID: key2id(1), At: t0}}
 	s.Apply(rowsOf(want), 0)

@@ -1,0 +1,234 @@
+package sync
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/ngit-sync/ngit-sync/filters"
+	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+)
+
+// candidate is a relay that announcements name, whether it is dialled or not. One that has no place, and never had one, is no more than
+// this: strangers name as many as they like.
+type candidate struct {
+	url     relayurl.URL
+	repos   map[*repo]bool // that want something from it
+	owners  int            // distinct authors of announcements in scope that name it
+	sole    filters.Value  // their numbers, xored: when there is one, he
+	learned uint64         // order in which candidates were learned
+	past    *past          // nil: nothing is known, or the remote knows
+	why     string         // it has no place
+}
+
+// past is what is remembered of a relay whose history was given up.
+type past struct {
+	health  health.State
+	reached bool
+}
+
+// naming is one owner who names one relay.
+type naming struct {
+	candidate *candidate
+	owner     filters.Value
+}
+
+// election is who names which relay, and who has a place. It is kept up to date by what changes; only a review looks at everybody.
+type election struct {
+	candidates map[relayurl.URL]*candidate
+	counted    map[event.Ref]*nip34.Announcement // whose relays are in namings
+	namings    map[naming]int32                  // announcements
+	owners     numbers[event.PubKey]
+	learned    uint64
+	fresh      []*candidate          // named by more since the last flush
+	placed     int                   // relays that have a place
+	shares     map[filters.Value]int // of these, those that only one owner names, by owner
+	review     review
+}
+
+func newElection() election {
+	return election{
+		candidates: map[relayurl.URL]*candidate{}, counted: map[event.Ref]*nip34.Announcement{}, namings: map[naming]int32{},
+		owners: newNumbers[event.PubKey](), shares: map[filters.Value]int{},
+	}
+}
+
+// candidate finds or makes the record of a relay.
+func (x *election) candidate(u relayurl.URL) *candidate {
+	c := x.candidates[u]
+	if c == nil {
+		x.learned++
+		c = &candidate{url: u, learned: x.learned}
+		x.candidates[u] = c
+	}
+	return c
+}
+
+// apply brings the index, the repos and the count of owners in line with announcements that came or went.
+func (e *Engine) apply(add []*nip34.Announcement, remove []event.Ref) []event.Ref {
+	ch := e.index.Apply(add, remove)
+	for _, a := range add {
+		e.count(a.Ref)
+	}
+	for _, ref := range slices.Concat(remove, ch.Joined, ch.Left) {
+		e.count(ref)
+	}
+	return ch.Repos
+}
+
+// count counts the relays that an announcement names for its author, as long as it is in scope.
+func (e *Engine) count(ref event.Ref) {
+	x := &e.election
+	next, ok := e.index.Newest(ref)
+	if ok = ok && e.index.Covers(ref); !ok {
+		next = nil
+	}
+	last := x.counted[ref]
+	if next == last {
+		return
+	}
+	if next != nil {
+		x.counted[ref] = next
+		for _, u := range e.index.RelaysOf(next) {
+			e.name(u, ref.PubKey)
+		}
+	} else {
+		delete(x.counted, ref)
+	}
+	if last != nil {
+		for _, u := range e.index.RelaysOf(last) {
+			e.unname(u, ref.PubKey)
+		}
+	}
+}
+
+// name counts one more announcement of an owner that names a relay.
+func (e *Engine) name(u relayurl.URL, by event.PubKey) {
+	if e.cfg.excluded(u) {
+		return
+	}
+	x := &e.election
+	c := x.candidate(u)
+	n, known := x.owners.of[by]
+	if known && x.namings[naming{c, n}] > 0 {
+		x.namings[naming{c, n}]++
+		return
+	}
+	n = x.owners.use(by)
+	x.namings[naming{c, n}] = 1
+	e.settleShare(c, -1)
+	c.owners, c.sole = c.owners+1, c.sole^n
+	e.settleShare(c, 1)
+	x.fresh = append(x.fresh, c)
+}
+
+func (e *Engine) unname(u relayurl.URL, by event.PubKey) {
+	if e.cfg.excluded(u) {
+		return
+	}
+	x := &e.election
+	c := x.candidates[u]
+	n := x.owners.of[by]
+	if x.namings[naming{c, n}]--; x.namings[naming{c, n}] > 0 {
+		return
+	}
+	delete(x.namings, naming{c, n})
+	e.settleShare(c, -1)
+	c.owners, c.sole = c.owners-1, c.sole^n
+	e.settleShare(c, 1)
+	x.owners.leave(n)
+	x.review.due = x.review.due || e.placed(c)
+	e.tidyCandidate(c)
+}
+
+// settleShare adds to the share of the owner who alone names a relay that has a place.
+func (e *Engine) settleShare(c *candidate, n int) {
+	if !e.placed(c) || !e.sharing(c) {
+		return
+	}
+	x := &e.election
+	x.review.due = x.review.due || n < 0 && x.shares[c.sole] >= e.cfg.RelaysPerOwner // others of his may wait
+	if x.shares[c.sole] += n; x.shares[c.sole] == 0 {
+		delete(x.shares, c.sole)
+	}
+}
+
+// sharing reports whether the relay counts for one owner. What the operator allows by name does not.
+func (e *Engine) sharing(c *candidate) bool { return c.owners == 1 && !e.cfg.AllowRelays[c.url] }
+
+// placed reports whether a discovered relay has a place.
+func (e *Engine) placed(c *candidate) bool {
+	r := e.relays[c.url]
+	return r != nil && !r.place.IsZero()
+}
+
+// nominate notes which relays a repo wants something from.
+func (e *Engine) nominate(r *repo, urls []relayurl.URL) {
+	x := &e.election
+	before := r.named
+	r.named = make([]*candidate, 0, len(urls))
+	for _, u := range urls {
+		c := x.candidate(u)
+		r.named = append(r.named, c)
+		if !c.repos[r] {
+			if c.repos == nil {
+				c.repos = make(map[*repo]bool, 1)
+			}
+			c.repos[r] = true
+			x.fresh = append(x.fresh, c)
+		}
+	}
+	for _, c := range before {
+		if !slices.Contains(r.named, c) {
+			delete(c.repos, r)
+			e.tidyCandidate(c)
+		}
+	}
+}
+
+// tidyCandidate forgets a relay that nobody names and nothing is kept of.
+func (e *Engine) tidyCandidate(c *candidate) {
+	if c.owners == 0 && len(c.repos) == 0 && e.relays[c.url] == nil {
+		delete(e.election.candidates, c.url)
+	}
+}
+
+// wanted lists the repos of a candidate in an order that does not depend on the map's.
+func (c *candidate) wanted() []*repo {
+	return slices.SortedFunc(maps.Keys(c.repos), func(a, b *repo) int { return a.ref.Compare(b.ref) })
+}
+
+// literalOwners is how many owners have to name a relay that is an address in place of a name: one of them alone could have us knock at any
+// machine (DESIGN §11).
+const literalOwners = 2
+
+// doubtful reports a relay that is an address which too few owners name. What the operator has named, or allows, is his word.
+func (e *Engine) doubtful(u relayurl.URL) bool {
+	if _, literal := u.Address(); !literal || e.cfg.AllowRelays[u] || e.cfg.AllowAddress(u) {
+		return false
+	}
+	if r := e.relays[u]; r != nil && r.operator() {
+		return false
+	}
+	c := e.election.candidates[u]
+	return c == nil || c.owners < literalOwners
+}
+
+// sortCandidates puts those with the better claims first.
+func sortCandidates(cs []*candidate, of func(*candidate) standing) {
+	type claim struct {
+		c *candidate
+		s standing
+	}
+	claims := make([]claim, len(cs))
+	for i, c := range cs {
+		claims[i] = claim{c, of(c)}
+	}
+	slices.SortFunc(claims, func(a, b claim) int { return cmp.Or(a.s.compare(&b.s)) })
+	for i := range claims {
+		cs[i] = claims[i].c
+	}
+}
