@@ -84,6 +84,7 @@ type Conn struct {
 	pause   time.Time // no historic REQ before
 	flow    flow
 	hold    time.Time // nothing is read before: the relay floods
+	intake  intake
 
 	metrics   connMetrics
 	hits      []int                // scratch of matching
@@ -116,6 +117,7 @@ func NewConn(o ConnOptions) *Conn {
 		login:    loginState{login: o.Login},
 		offended: map[string]time.Time{},
 		blamed:   map[string]time.Time{},
+		intake:   intake{room: make(chan struct{}, 1)},
 	}
 }
 

@@ -21,6 +21,7 @@ type countingSink struct {
 }
 
 func (s *countingSink) Reserve(_ ConnID, _ int, grant chan<- struct{}) { grant <- struct{}{} }
+func (s *countingSink) Room(_ ConnID, room chan<- struct{})            { room <- struct{}{} }
 func (s *countingSink) Release(ConnID, int)                            {}
 func (s *countingSink) Deliver(Delivery)                               { s.events++ }
 func (s *countingSink) Await(_ ConnID, _ BatchID, ids []event.ID, lack chan<- []event.ID) {

@@ -22,8 +22,10 @@ func (c *Conn) loop(ctx context.Context) (hangup bool) {
 		now := time.Now()
 		c.pump(now)
 		frames := c.sock.Frames()
-		if now.Before(c.hold) {
+		if c.holds(now) {
 			frames = nil
+		}
+		if now.Before(c.hold) {
 			c.wakeBy(c.hold)
 		}
 		if !c.wake.Equal(armed) {
@@ -39,6 +41,8 @@ func (c *Conn) loop(ctx context.Context) (hangup bool) {
 			c.command(cmd, time.Now())
 		case <-c.history.grants:
 			c.granted()
+		case <-c.intake.room:
+			c.roomy(time.Now())
 		case ids := <-c.neg.lack:
 			c.lacking(ids, time.Now())
 		case sides := <-c.neg.sides:
@@ -63,7 +67,7 @@ const burstFrames = 64
 func (c *Conn) drain(f Frame) bool {
 	for range burstFrames {
 		c.frame(f)
-		if f.At.Before(c.hold) {
+		if c.holds(f.At) {
 			return true
 		}
 		var ok bool
@@ -81,7 +85,7 @@ func (c *Conn) drain(f Frame) bool {
 }
 
 func (c *Conn) drainWaiting() bool {
-	if time.Now().Before(c.hold) {
+	if c.holds(time.Now()) {
 		return true
 	}
 	select {
@@ -110,7 +114,8 @@ func (c *Conn) expire(now time.Time) {
 		c.markAt = now.Add(c.o.MarkEvery)
 	}
 	c.wakeBy(c.markAt)
-	unread := now.Before(c.hold) || len(c.sock.Frames()) > 0
+	c.expireRoom(now)
+	unread := c.holds(now) || len(c.sock.Frames()) > 0
 	switch {
 	case !unread:
 		c.unreadAt = time.Time{}

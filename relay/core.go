@@ -2,6 +2,7 @@ package relay
 
 import (
 	"container/list"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -42,6 +43,7 @@ type core struct {
 	ready    turns[*work]          //
 	tallies  tallies               //
 	credit   *credit               //
+	rooms    []room                // asked for, at most one of a connection
 	live     int                   // live places taken up
 	bytes    int64                 // of all works
 	arrivals uint64                //
@@ -175,6 +177,7 @@ func (c *core) gone(now time.Time, conn ConnID) {
 	c.tallies.gone(conn)
 	delete(c.foreign, conn)
 	delete(c.charged, conn)
+	c.rooms = slices.DeleteFunc(c.rooms, func(r room) bool { return r.conn == conn })
 	c.pump()
 }
 
@@ -243,6 +246,7 @@ const roomCheck = time.Second
 
 // giveCredit grants what there is room for, here and in the store: what comes needs rows.
 func (c *core) giveCredit() {
+	c.giveRoom()
 	c.roomAt = time.Time{}
 	for c.bytes < c.o.QueueBytes && len(c.credit.asked) > 0 {
 		if c.o.Ledger.Full() {

@@ -15,6 +15,9 @@ type Sink interface {
 	Reserve(id ConnID, n int, grant chan<- struct{})
 	// Release gives back reserved room that no event used.
 	Release(id ConnID, n int)
+	// Room asks, while pages bring much, whether the events that wait take less memory than they may. Exactly one value is sent on room
+	// when they do; a connection asks once at a time and gives room a buffer of one.
+	Room(id ConnID, room chan<- struct{})
 	// Deliver hands over one event. A historic event uses up one reserved place.
 	Deliver(Delivery)
 	// Mark follows the events of a page, a batch, or a stretch of live time.

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,24 @@ func TestFramesThatAreNoEventsAreReadSlowlyToo(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLargeFramesCountAsMany: bytes cost too.
+func TestLargeFramesCountAsMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+		g.tell(liveOf("l0", kinds(1)))
+		for range 4 {
+			g.relay.Broadcast(`["NOTICE","` + strings.Repeat("x", 100*4096) + `"]`)
+		}
+		g.relay.Publish(relaytest.Event(1, 1, 1000, "last"))
+		time.Sleep(35 * time.Second)
+		synctest.Wait()
+		require.Empty(t, g.sink.ids(0))
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		require.Len(t, g.sink.ids(0), 1)
+	})
 }
 
 func TestTheOperatorsRelayMayBeFast(t *testing.T) {

@@ -65,6 +65,15 @@ func TestDocumentLimits(t *testing.T) {
 	require.Equal(t, 4096, Document{MaxMessageLength: 5}.Limits(assumed).MessageBytes)
 }
 
+func TestAHostileDocumentIsClipped(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	doc, err := ParseDocument([]byte(`{"name":"` + long + `","software":"` + long + `","supported_nips":[1` + strings.Repeat(",1", 1000) + `]}`))
+	require.NoError(t, err)
+	require.Len(t, doc.Name, 64)
+	require.Len(t, doc.Software, 64)
+	require.Len(t, doc.NIPs, 128)
+}
+
 func FuzzParseDocument(f *testing.F) {
 	for _, s := range []string{
 		`{"name":"n","supported_nips":[1],"limitation":{"max_limit":"500"}}`,

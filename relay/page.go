@@ -173,7 +173,7 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 		return
 	}
 	p.delivered++
-	c.o.Sink.Deliver(Delivery{
+	c.deliverPaged(Delivery{
 		Conn: c.o.ID, Source: c.o.URL, Batch: g.batch.id, Mode: g.batch.mode, Event: e, At: f.At, Wanted: g.batch.wanted,
 	})
 }

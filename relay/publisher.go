@@ -108,6 +108,11 @@ func (p *Publisher) Release(id ConnID, n int) {
 	p.put(func(c *core, now time.Time) { c.release(now, id, n) })
 }
 
+// Room asks for room in bytes; see Sink.
+func (p *Publisher) Room(id ConnID, to chan<- struct{}) {
+	p.put(func(c *core, now time.Time) { c.askRoom(now, room{id, to}) })
+}
+
 // Deliver hands over one event; see Sink.
 func (p *Publisher) Deliver(d Delivery) {
 	p.put(func(c *core, now time.Time) { c.deliver(now, d) })

@@ -34,6 +34,8 @@ type sinkhole struct {
 	faults    []string
 	known     map[event.ID]bool // not to be fetched
 	awaited   int               // ids
+	rooms     int
+	heavy     chan chan<- struct{} // where Room is to be answered by the test, nil: at once
 }
 
 func (s *sinkhole) Await(_ ConnID, _ BatchID, ids []event.ID, lack chan<- []event.ID) {
@@ -51,6 +53,16 @@ func (s *sinkhole) Await(_ ConnID, _ BatchID, ids []event.ID, lack chan<- []even
 		}
 	}
 	lack <- out
+}
+
+func (s *sinkhole) Room(_ ConnID, room chan<- struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rooms++; s.heavy != nil {
+		s.heavy <- room
+		return
+	}
+	room <- struct{}{}
 }
 
 func (s *sinkhole) Reserve(_ ConnID, n int, grant chan<- struct{}) {

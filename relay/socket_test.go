@@ -220,6 +220,47 @@ func TestFramesThatWaitAreBoundedInBytes(t *testing.T) {
 	})
 }
 
+func TestFramesThatWaitAreBoundedInNumber(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := relaytest.Start(t, relaytest.Options{})
+		s := mustDial(t, testDialer(r, func(o *DialerOptions) { o.Socket.FrameBuffer = 5 }))
+		for range 100 {
+			r.Broadcast(`["NOTICE","x"]`)
+		}
+		synctest.Wait()
+		require.Len(t, s.Frames(), 5)
+		for range 100 {
+			s.Took(<-s.Frames())
+		}
+	})
+}
+
+// TestOutgoingMessagesAreBounded: a relay that does not read holds no more than that, and the message that is being written.
+func TestOutgoingMessagesAreBounded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		opts func(*SocketOptions)
+		size int
+		most int
+	}{
+		"in number": {func(o *SocketOptions) { o.SendFrames = 10 }, 70_000, 10},
+		"in bytes":  {func(o *SocketOptions) { o.SendBytes = 700_000 }, 70_000, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := relaytest.Start(t, relaytest.Options{Deaf: true})
+				s := mustDial(t, testDialer(r, func(o *DialerOptions) { tt.opts(&o.Socket) }))
+				n := 0
+				for ; s.Send(make([]byte, tt.size)) == nil; n++ {
+					synctest.Wait() // the writer has what it takes
+				}
+				require.InDelta(t, tt.most, n, 2)
+				<-s.Done()
+				require.Equal(t, health.CauseTimeout, s.Failure().Cause)
+			})
+		})
+	}
+}
+
 func TestPingSparesABusyConsumer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := relaytest.Start(t, relaytest.Options{Events: relaytest.Notes(100, 1, 1000)})

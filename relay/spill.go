@@ -74,9 +74,9 @@ func (c *core) pressed() pressure {
 	var p pressure
 	if len(c.credit.asked) > 0 {
 		p.historic, p.shares = c.credit.lacks()
-		if c.bytes >= c.o.QueueBytes {
-			p.bytes = c.bytes - c.o.QueueBytes*3/4
-		}
+	}
+	if len(c.credit.asked)+len(c.rooms) > 0 && c.bytes >= c.o.QueueBytes {
+		p.bytes = c.bytes - c.o.QueueBytes*3/4
 	}
 	if c.woken > maxWoken*3/4 {
 		p.woken = maxWoken / 4

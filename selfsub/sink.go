@@ -18,6 +18,9 @@ func (s *Subscriber) Reserve(_ relay.ConnID, _ int, grant chan<- struct{}) {
 // Release has nothing to give back.
 func (s *Subscriber) Release(relay.ConnID, int) {}
 
+// Room is there at once: what the own relay gives is read as it comes.
+func (s *Subscriber) Room(_ relay.ConnID, room chan<- struct{}) { room <- struct{}{} }
+
 // Deliver hands one event to Run.
 func (s *Subscriber) Deliver(d relay.Delivery) { s.inbox <- message{delivery: &d} }
 

@@ -189,6 +189,9 @@ func (w *wire) Reserve(_ relay.ConnID, _ int, grant chan<- struct{}) { grant <- 
 // Release has nothing to give back.
 func (w *wire) Release(relay.ConnID, int) {}
 
+// Room is there at once, for the same reason.
+func (w *wire) Room(_ relay.ConnID, room chan<- struct{}) { room <- struct{}{} }
+
 // Deliver hands over an event.
 func (w *wire) Deliver(d relay.Delivery) { w.inbox <- message{event: &d} }
 
