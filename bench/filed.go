@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ngit-sync/ngit-sync/internal/badline"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -70,12 +71,12 @@ func publishFile(ctx context.Context, c *corpus, window int, delay time.Duration
 	defer own.close()
 	address := own.urls()[0]
 	if delay > 0 {
-		far, err := newDelayProxy(ctx, own.addresses[0], delay)
+		far, err := badline.Listen(ctx, badline.Options{Target: own.addresses[0], Weather: badline.Weather{Delay: delay}})
 		if err != nil {
 			return 0, 0, err
 		}
-		defer far.close()
-		address = far.url()
+		defer far.Close()
+		address = far.URL()
 	}
 	url, err := relayurl.Canonical(address)
 	if err != nil {

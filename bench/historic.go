@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/ngit-sync/ngit-sync/internal/badline"
 )
 
 const (
@@ -80,12 +82,12 @@ func (l *lab) download(ctx context.Context, c *corpus, profiled string, roundTri
 	src.speaks = nip77
 	urls := src.urls()
 	if roundTrip > 0 {
-		proxy, err := newDelayProxy(ctx, src.addresses[0], roundTrip/2)
+		far, err := badline.Listen(ctx, badline.Options{Target: src.addresses[0], Weather: badline.Weather{Delay: roundTrip / 2}})
 		if err != nil {
 			return downloaded{}, err
 		}
-		defer proxy.close()
-		urls = []string{proxy.url()}
+		defer far.Close()
+		urls = []string{far.URL()}
 	}
 	wanted, err := fill(events, c, urls)
 	if err != nil {
