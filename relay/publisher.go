@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/ngit-sync/ngit-sync/internal/event"
 )
 
@@ -39,19 +41,37 @@ func NewPublisher(o PublisherOptions) *Publisher {
 // Run loads what the store knows, keeps a connection to the own relay and publishes until ctx ends. Then it sends
 // nothing new, waits up to PublisherOptions.Drain for the answers that are due, and returns nil. What is queued then is dropped:
 // nothing that rests on it was reported as settled, so it is fetched again. The only error is that of the store at
-// the start. Run is called once.
+// the start, after a minute of trying. Run is called once.
 func (p *Publisher) Run(ctx context.Context) error {
 	defer close(p.ended)
-	c := newCore(p.o)
-	if err := p.load(ctx, c); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	c, err := p.loaded(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	l := newLoop(p, c)
 	l.run(ctx)
 	return nil
+}
+
+// loaded gives a core that knows what the store knows. A store that does not answer is asked again: a database that is started anew is
+// away for moments, and the rest of the daemon runs already.
+func (p *Publisher) loaded(ctx context.Context) (*core, error) {
+	for try := 1; ; try++ {
+		c := newCore(p.o)
+		err := p.load(ctx, c)
+		if err == nil || try == loadTries {
+			return c, err
+		}
+		p.o.Log.Warn("the store cannot be read, it is asked again", zap.Error(err), zap.Duration("in", storeRetry))
+		select {
+		case <-time.After(storeRetry):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 func (p *Publisher) load(ctx context.Context, c *core) error {

@@ -27,6 +27,38 @@ func TestPublisherWaitsForAnswersThatAreDue(t *testing.T) {
 	})
 }
 
+// A store that is away at the start is waited for, but not for ever.
+func TestPublisherAsksItsStoreAgainAtTheStart(t *testing.T) {
+	away := func(o *PublisherOptions) { o.Ledger.(*memLedger).broken = true } //nolint:forcetypeassert // startShell's
+	t.Run("for a while", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := startShell(t, relaytest.Options{}, away)
+			a := signed(repo("a", 1, "x", benchStart), 1)
+			s.deliver(1, 1, a)
+			time.Sleep(50 * time.Second)
+			require.Empty(t, s.received())
+			s.ledger.row(func() { s.ledger.broken = false })
+			s.end(1, 1)
+			require.Equal(t, []string{"a"}, s.received())
+			s.finish()
+		})
+	})
+	t.Run("for good", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			s := startShell(t, relaytest.Options{}, away)
+			require.ErrorIs(t, <-s.done, errStoreBroken)
+			require.Equal(t, time.Minute, time.Since(start))
+		})
+	})
+	t.Run("stopped meanwhile", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := startShell(t, relaytest.Options{}, away)
+			require.Zero(t, s.finish())
+		})
+	})
+}
+
 func TestPublisherDoesNotWaitLongerThanItsDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startShell(t, relaytest.Options{Policy: func(*nostr.Event) *relaytest.Verdict {
