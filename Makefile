@@ -20,6 +20,7 @@ PARSERS   := FuzzSplitFrame|FuzzParseDocument|FuzzParse|FuzzHashed|FuzzAnnouncem
 UNWATCHED := github.com/btcsuite/btcd/btcec/v2/... github.com/decred/dcrd/... modernc.org/...
 RACE      := -race $(foreach p,$(UNWATCHED),'-gcflags=$(p)=-race=false')
 BENCH     ?=
+CHAOS     ?=
 
 GOLANGCI_VERSION := v2.15.0
 GOVULN_VERSION   := v1.1.4
@@ -98,6 +99,11 @@ fuzz: ## run every fuzz target for FUZZTIME (30s); FUZZ='FuzzParse|FuzzNext' for
 .PHONY: bench
 bench: ## measure the daemon on this machine; BENCH='-runs 3 historic' for one scenario
 	$(GO) run ./bench -tags '$(TAGS)' $(BENCH)
+
+# The flags of CHAOS come last, so they win. A plan that has begun is finished: it takes up to five minutes more.
+.PHONY: chaos
+chaos: deps ## bad lines and kill -9 around the built binary for 10 minutes; CHAOS='-chaos-seed=7 -chaos-time=1s -chaos-worlds=1' repeats one plan
+	$(GO) test ./cmd/ngit-sync -run '^TestChaos$$' -count=1 -timeout 0 -v -chaos-time=10m $(CHAOS)
 
 .PHONY: demo
 demo: build ## a whole network on this machine, with the status page

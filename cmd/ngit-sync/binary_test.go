@@ -32,6 +32,9 @@ var binary string
 
 // The tests of this file run the program that users run: built, as a process, over TCP.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(peerDir); dir != "" {
+		os.Exit(servePeer(dir))
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "ngit-sync-test-")
 		if err != nil {
@@ -61,6 +64,21 @@ const patience = 60 * time.Second // for what takes moments on an idle machine
 
 func startBinary(t *testing.T, database string, args ...string) *process {
 	t.Helper()
+	p, err := launch(t, database, args...)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			_ = p.cmd.Process.Kill() // it has usually ended
+			<-time.After(100 * time.Millisecond)
+			t.Log(p.log.String())
+		}
+	})
+	return p
+}
+
+// launch starts a daemon, and waits until its page is there. The error has what it said when it ended instead.
+func launch(t *testing.T, database string, args ...string) (*process, error) {
+	t.Helper()
 	p := &process{t: t, exited: make(chan error, 1)}
 	p.cmd = exec.Command(binary, append([]string{"run", "--listen", "127.0.0.1:0", "--database", database}, args...)...)
 	p.cmd.Dir = filepath.Dir(binary) // beside a Postgres the token is made in the working directory
@@ -82,19 +100,15 @@ func startBinary(t *testing.T, database string, args ...string) *process {
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // it has usually ended
-		if t.Failed() {
-			<-time.After(100 * time.Millisecond)
-			t.Log(p.log.String())
-		}
 	})
 	select {
 	case p.page = <-page:
+		return p, nil
 	case err := <-p.exited:
-		t.Fatalf("ended at once: %v\n%s", err, p.log.String())
+		return nil, fmt.Errorf("ended at once: %w\n%s", err, p.log.String())
 	case <-time.After(patience):
-		t.Fatal("does not listen")
+		return nil, errors.New("does not listen")
 	}
-	return p
 }
 
 // get reads a page of the daemon.

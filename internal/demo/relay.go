@@ -47,6 +47,11 @@ func newRelay(name relayurl.URL, character string, t traits) *Relay {
 	return &Relay{Name: name, Character: character, traits: t, store: server.NewMemory(), addr: "127.0.0.1:0"}
 }
 
+// NewKhatru gives an empty khatru relay outside of any world, with negentropy and so many events a page. It does not listen yet.
+func NewKhatru(page int) *Relay {
+	return newRelay("", "khatru, negentropy", traits{software: "khatru", negentropy: true, page: page})
+}
+
 // Up makes it listen, at the same address as before.
 func (r *Relay) Up(ctx context.Context) error {
 	r.mu.Lock()

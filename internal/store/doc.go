@@ -27,9 +27,10 @@
 // a dropped row, or when an earlier confirm of the same relay was refused, because coverage is written whole and carries the
 // earlier one along. Lost tells the owner of the confirms; he unconfirms, and says so with Recover.
 //
-// Durability: SQLite runs with synchronous NORMAL and Postgres with synchronous_commit off. A power cut can lose the last
-// transactions, never one from the middle: rows and the confirms that rest on them go together, and what is lost is found
-// again at the relays.
+// Durability: SQLite runs with synchronous NORMAL. A power cut can lose the last transactions, never one from the middle: rows and the
+// confirms that rest on them go together, and what is lost is found again at the relays. A Postgres server can crash while the daemon
+// goes on, and would later be told of confirms that rest on what it lost; so it commits as it is set up to, on disk by default,
+// and synchronous_commit off is not for it.
 //
 // # One daemon per database
 //

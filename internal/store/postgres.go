@@ -63,9 +63,7 @@ func openPostgres(url string) (*postgresBackend, error) {
 
 func (b *postgresBackend) attach(ctx context.Context, wait time.Duration, blocked func(holder string)) error {
 	b.drop(ctx)
-	config := b.config.ConnConfig.Copy()
-	config.RuntimeParams["synchronous_commit"] = "off" // see doc.go, durability
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := pgx.ConnectConfig(ctx, b.config.ConnConfig.Copy())
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
