@@ -211,13 +211,18 @@ func (t *sqliteTx) known(ctx context.Context, ids [][]byte) (map[event.ID]known,
 }
 
 func (t *sqliteTx) insert(ctx context.Context, rows []ledgerRow, tags []tagRow) error {
+	// For a context that can end the driver starts a goroutine, and ends it, for each row.
+	quiet := context.WithoutCancel(ctx)
 	s, err := t.stmt(ctx, `INSERT INTO ledger (num, id, created_at, kind, pubkey, disposition, reason, source, first_seen, updated, tags, offers,
 		offer_at) VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT num FROM urls WHERE url = ?), ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	for _, r := range rows {
-		_, err := s.ExecContext(ctx, r.num, r.id[:], r.facts.createdAt, r.facts.kind, r.facts.pubkey[:],
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := s.ExecContext(quiet, r.num, r.id[:], r.facts.createdAt, r.facts.kind, r.facts.pubkey[:],
 			int64(r.entry.disposition), r.entry.reason, []byte(r.entry.source), r.seen, r.updated, packKeys(r.facts.tags),
 			int64(r.entry.offer.Count), millis(r.entry.offer.Due))
 		if err != nil {
@@ -228,7 +233,10 @@ func (t *sqliteTx) insert(ctx context.Context, rows []ledgerRow, tags []tagRow) 
 		return err
 	}
 	for _, r := range tags {
-		if _, err := s.ExecContext(ctx, r.tag, r.ledger); err != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := s.ExecContext(quiet, r.tag, r.ledger); err != nil {
 			return err
 		}
 	}
