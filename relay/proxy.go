@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
@@ -46,25 +45,10 @@ func (d *Dialer) client(u relayurl.URL, trust Trust, document bool) (*http.Clien
 	return d.sockets[trust], nil
 }
 
-// localZones are never names of the public internet (RFC 6762, RFC 8375, ICANN's .internal, and what routers use). Metadata of clouds has names
-// in .internal.
-var localZones = []string{".local", ".localdomain", ".internal", ".intranet", ".private", ".corp", ".home", ".lan", ".home.arpa"}
-
-// local reports names that resolve only inside of a network: with one of these endings, or of one label, which a search list completes.
-func local(host string) bool {
-	if !strings.ContainsAny(host, ".:") {
-		return true
-	}
-	return slices.ContainsFunc(localZones, func(zone string) bool { return strings.HasSuffix(host, zone) })
-}
-
 // name checks what can be checked of a relay whose name the proxy resolves: an address in its place, and names of this machine.
 func (g guard) name(u relayurl.URL) error {
 	host := u.Hostname()
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return &GuardError{Why: "loopback: " + host}
-	}
-	if local(host) {
+	if relayurl.LocalName(host) {
 		return &GuardError{Why: "a name of somebody's own network: " + host}
 	}
 	port := uint16(u.Port()) //nolint:gosec // a canonical URL has a port of 16 bits

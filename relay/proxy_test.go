@@ -162,6 +162,7 @@ func TestGuardLooksAtNamesInFrontOfAProxy(t *testing.T) {
 		"ws://metadata.google.internal": false,
 		"ws://printer.local":            false,
 		"ws://nas.home.arpa":            false,
+		"ws://kubernetes.default.svc":   false,
 		"ws://[64:ff9b::a9fe:a9fe]":     false,
 		"ws://[2002:7f00:1::]":          false,
 		"ws://relay.example.com:22":     false,

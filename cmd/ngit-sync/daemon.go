@@ -73,7 +73,7 @@ func newDaemon(ctx context.Context, cfg config.Config, log *zap.Logger, rewrite 
 		return nil, err
 	}
 	d.web, err = web.Listen(ctx, web.Options{
-		Listen: cfg.HTTP.Listen, Registry: prometheus.GathererFunc(d.gather), Snapshot: d.view, Conditions: d.conditions, Explain: d.explain, Token: token.Reveal(), Change: d.change,
+		Listen: cfg.HTTP.Listen, Hosts: cfg.HTTP.Hosts, Registry: prometheus.GathererFunc(d.gather), Snapshot: d.view, Conditions: d.conditions, Explain: d.explain, Token: token.Reveal(), Change: d.change,
 		Log: log.Named("http"),
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ Exit codes: 0 it is known, 4 it is not, 3 no daemon answers.`,
 				return err
 			}
 			if asJSON, _ := cmd.Flags().GetBool("json"); asJSON {
-				_, err = cmd.OutOrStdout().Write(body)
+				_, err = cmd.OutOrStdout().Write(web.EscapeJSON(body)) // it may be another daemon's
 			} else {
 				err = printExplanation(cmd.OutOrStdout(), answer)
 			}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ngit-sync/ngit-sync/internal/config"
+	"github.com/ngit-sync/ngit-sync/internal/web"
 )
 
 // newLeveledLogger gives a logger and its level, so that it can be changed while the daemon runs. Nothing is sampled: a line
@@ -32,6 +33,16 @@ func newLeveledLogger(cfg config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel
 	default:
 		return nil, zap.AtomicLevel{}, fmt.Errorf("log format %q", cfg.Format)
 	}
-	core := zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)
+	core := zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(harmlessLog{w})), level)
 	return zap.New(core, zap.ErrorOutput(zapcore.Lock(os.Stderr))), level, nil
+}
+
+// harmlessLog writes lines in which strangers' texts, which stand in JSON, cannot drive a terminal.
+type harmlessLog struct{ io.Writer }
+
+func (l harmlessLog) Write(line []byte) (int, error) {
+	if _, err := l.Writer.Write(web.EscapeJSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -49,4 +52,22 @@ func TestLoggerRefusesWhatConfigWouldRefuse(t *testing.T) {
 	require.Error(t, err)
 	_, _, err = newLeveledLogger(config.Log{Level: "info", Format: "xml"}, io.Discard)
 	require.Error(t, err)
+}
+
+func TestAStrangersTextInTheLogCannotDriveATerminal(t *testing.T) {
+	for _, format := range []string{"json", "console"} {
+		var out bytes.Buffer
+		log, _, err := newLeveledLogger(config.Log{Level: "info", Format: format}, &out)
+		require.NoError(t, err)
+		const text = "\x1b[2J\u009b2J\x7f\u202eeslaf\u200b\r\n\U000e0041 ümläut"
+		log.Info("refused", zap.String("reason", text), zap.Error(errors.New(text)))
+		line := strings.TrimSuffix(out.String(), "\n")
+		for _, r := range strings.ReplaceAll(line, "\t", "") {
+			require.True(t, unicode.IsGraphic(r), "%s: %q", format, line)
+		}
+		require.Contains(t, line, "ümläut")
+		var fields struct{ Reason string }
+		require.NoError(t, json.Unmarshal([]byte(line[strings.IndexByte(line, '{'):]), &fields))
+		require.Equal(t, text, fields.Reason, "readers of JSON see no difference")
+	}
 }

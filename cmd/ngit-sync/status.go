@@ -109,7 +109,13 @@ func watchStatus(ctx context.Context, c client, out io.Writer, show func(io.Writ
 	}
 }
 
-func printStatusJSON(out io.Writer, r statusReport) error { return json.NewEncoder(out).Encode(r) }
+func printStatusJSON(out io.Writer, r statusReport) error {
+	text, err := json.Marshal(r)
+	if err == nil {
+		_, err = out.Write(append(web.EscapeJSON(text), '\n'))
+	}
+	return err
+}
 
 func printStatus(out io.Writer, r statusReport) error {
 	t := r.Totals

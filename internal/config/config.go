@@ -110,9 +110,10 @@ type Network struct {
 
 // HTTP is the status page, the metrics and the API.
 type HTTP struct {
-	Listen    string `key:"listen" default:"127.0.0.1:9464" form:"listen" flag:"listen" doc:"host:port of the status page, the metrics and the API"`
-	TokenFile string `key:"token_file" doc:"file with the token for changes; empty makes one beside the database"`
-	Contact   string `key:"contact" form:"contact" doc:"address or URL in the User-Agent, so that relay operators can reach you"`
+	Listen    string   `key:"listen" default:"127.0.0.1:9464" form:"listen" flag:"listen" doc:"host:port of the status page, the metrics and the API"`
+	Hosts     []string `key:"hosts" form:"domain" doc:"further names by which browsers and proxies may ask; addresses and names that only your own network has need no mention"`
+	TokenFile string   `key:"token_file" doc:"file with the token for changes; empty makes one beside the database"`
+	Contact   string   `key:"contact" form:"contact" doc:"address or URL in the User-Agent, so that relay operators can reach you"`
 }
 
 // Log is what is said, and how.

@@ -32,7 +32,7 @@ func TestLayersFlagOverEnvOverFileOverDefault(t *testing.T) {
 		from  string
 	}{
 		{"default", Input{}, "info", "default"},
-		{"file", Input{File: file}, "debug", file + ":63"},
+		{"file", Input{File: file}, "debug", file + ":64"},
 		{"environment", Input{File: file, Env: env}, "warn", "NGIT_SYNC_LOG_LEVEL"},
 		{"flag, the last one", Input{File: file, Env: env, Flags: flags}, "error", "--log-level"},
 	}

@@ -2,6 +2,7 @@ package relayurl
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -112,4 +113,20 @@ func isBech32(host string) bool {
 		}
 	}
 	return false
+}
+
+// localZones are never names of the public internet (RFC 6761, RFC 6762, RFC 8375, ICANN's .internal, and what routers, containers and clusters
+// use). Metadata of clouds has names in .internal.
+var localZones = []string{
+	".localhost", ".local", ".localdomain", ".internal", ".intranet", ".private", ".corp", ".home", ".lan", ".home.arpa", ".svc", ".consul", ".docker",
+	".test",
+}
+
+// LocalName reports a lower-case name that resolves only inside of somebody's network, or on his machine: with one of these endings, or of one
+// label, which a search list completes. Nobody else can have it lead to an address.
+func LocalName(host string) bool {
+	if !strings.ContainsAny(host, ".:") {
+		return true
+	}
+	return slices.ContainsFunc(localZones, func(zone string) bool { return strings.HasSuffix(host, zone) })
 }

@@ -27,7 +27,7 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /api/v1/explain", v.explain)
 	mux.HandleFunc("POST /api/v1/relays/{verb}", v.change)
 	mux.HandleFunc("GET /{$}", v.page)
-	return secured(mux)
+	return secured(v.hosted(mux))
 }
 
 // secured sets the headers that hold for every answer. There is no CORS header: pages of other origins read nothing.
@@ -131,5 +131,5 @@ func (v *views) json(w http.ResponseWriter, code int, answer any) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = w.Write(append(body, '\n')) // a client that is gone needs no answer
+	_, _ = w.Write(append(EscapeJSON(body), '\n')) // a client that is gone needs no answer
 }

@@ -19,7 +19,7 @@ func options(s Snapshot, cs []Condition) Options {
 	reg.MustRegister(gauge)
 	gauge.Set(1)
 	return Options{
-		Listen: "127.0.0.1:0", Registry: reg, Log: zap.NewNop(),
+		Listen: "127.0.0.1:0", Hosts: []string{"example.com"}, Registry: reg, Log: zap.NewNop(),
 		Snapshot: func() Snapshot { return s }, Conditions: func() []Condition { return cs }, Explain: explained, Token: "open sesame open sesame",
 		Change: changed,
 	}

@@ -13,9 +13,10 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Options of a Server. All fields are needed.
+// Options of a Server. All fields but Hosts are needed.
 type Options struct {
-	Listen     string // host:port; port 0 takes any free one
+	Listen     string   // host:port; port 0 takes any free one
+	Hosts      []string // names by which requests may come, beside addresses and names that only one's own network has
 	Registry   prometheus.Gatherer
 	Snapshot   func() Snapshot
 	Conditions func() []Condition
