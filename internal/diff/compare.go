@@ -3,7 +3,6 @@ package diff
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -20,6 +19,7 @@ type Options struct {
 	Rules       nip34.Rules
 	Progress    func(Progress) // called now and then from Compare's goroutine; nil: nobody
 	MostMissing int            // events that are named at most, 200,000
+	MostBytes   int64          // of announcements that only the remote relay has, 64 MiB
 }
 
 // Progress is how far a comparison has got.
@@ -54,6 +54,7 @@ const (
 	stepCoordinates = filters.DefaultValues
 	stepRoots       = 1000
 	stepIDs         = 300 // of one filter, DESIGN §5
+	mostMissing     = 200_000
 	foreignKept     = 100_000
 	foreignBytes    = 64 << 20
 	mostReasons     = 10
@@ -63,7 +64,10 @@ const (
 // result that is Incomplete.
 func Compare(ctx context.Context, o Options) (Result, error) {
 	if o.MostMissing == 0 {
-		o.MostMissing = 200_000
+		o.MostMissing = mostMissing
+	}
+	if o.MostBytes == 0 {
+		o.MostBytes = foreignBytes
 	}
 	c := newComparison(o)
 	c.wire = newWire(ctx, o)
@@ -175,7 +179,7 @@ func (c *comparison) knows(id event.ID) bool {
 
 // announcements fills the index from both relays: a repository that only the remote one has is one of ours when it lists us.
 func (c *comparison) announcements(ctx context.Context) error {
-	var theirs []*nip34.Announcement
+	var theirs candidates
 	err := c.both(ctx, []nostr.Filter{filters.Announcements()}, func(e *event.Event) {
 		if a, err := nip34.ParseAnnouncement(e); err == nil {
 			c.replaced(e)
@@ -187,19 +191,21 @@ func (c *comparison) announcements(ctx context.Context) error {
 			return
 		}
 		c.tell(a.Slim())
-		if theirs = append(theirs, a.Slim()); len(theirs) >= foreignKept {
-			if theirs = c.accepted(theirs); len(theirs) >= foreignKept {
-				c.incomplete(fmt.Sprintf("%s has more than %d announcements of ours", c.o.Remote.URL, foreignKept))
-				c.ended = true
-			}
+		if theirs.add(candidate{a.Ref, version{a.CreatedAt, a.ID}, e.Weight()}); theirs.weight < c.o.MostBytes {
+			return
+		}
+		if theirs.keep(c.index.Covers); theirs.weight > c.o.MostBytes/2 {
+			c.incomplete(string(c.o.Remote.URL) + " has more announcements than are looked at")
+			c.ended = true
 		}
 	})
-	for _, a := range c.accepted(theirs) {
-		if !c.newer(a.Ref, version{a.CreatedAt, a.ID}) {
+	theirs.keep(c.index.Covers)
+	for _, a := range theirs.list {
+		if !c.newer(a.ref, a.version) {
 			c.res.Superseded++
 			continue
 		}
-		c.miss(&missing{Event: Event{a.ID, event.KindAnnouncement, a.CreatedAt, a.Ref.PubKey}, repos: c.index.RootsOf(a.Ref)})
+		c.miss(&missing{Event: Event{a.id, event.KindAnnouncement, a.createdAt, a.ref.PubKey}, repos: c.index.RootsOf(a.ref)})
 	}
 	return err
 }
@@ -208,10 +214,6 @@ func (c *comparison) tell(a *nip34.Announcement) {
 	told := []*nip34.Announcement{a}
 	c.index.Apply(told, nil)
 	c.foreign.Trim(c.index, told)
-}
-
-func (c *comparison) accepted(list []*nip34.Announcement) []*nip34.Announcement {
-	return slices.DeleteFunc(list, func(a *nip34.Announcement) bool { return !c.index.Accepts(a) })
 }
 
 // repos compares what tags coordinates, their states, and what tags their roots.

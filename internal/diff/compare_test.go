@@ -55,7 +55,11 @@ func comment(key int, root nostr.Event, at int64) nostr.Event {
 }
 
 // compare runs Compare in virtual time between two relays.
-func compare(t *testing.T, ownRelay, remoteRelay relaytest.Options, most int) (Result, []*relaytest.Relay, error) {
+func compare(t *testing.T, ownRelay, remoteRelay relaytest.Options) (Result, []*relaytest.Relay, error) {
+	return compareBounded(t, ownRelay, remoteRelay, Options{})
+}
+
+func compareBounded(t *testing.T, ownRelay, remoteRelay relaytest.Options, o Options) (Result, []*relaytest.Relay, error) {
 	var res Result
 	var err error
 	var relays []*relaytest.Relay
@@ -68,7 +72,7 @@ func compare(t *testing.T, ownRelay, remoteRelay relaytest.Options, most int) (R
 			network.Add(host, r)
 			return relay.ConnOptions{URL: relayurl.URL("ws://" + host), Trust: relay.Operator, Dialer: dialer}
 		}
-		o := Options{Own: conn("own.example.com", ownRelay), Remote: conn("one.example.com", remoteRelay), Rules: nip34.Rules{Domains: []string{domain}}, MostMissing: most}
+		o.Own, o.Remote, o.Rules = conn("own.example.com", ownRelay), conn("one.example.com", remoteRelay), nip34.Rules{Domains: []string{domain}}
 		o.Remote.Negentropy = true
 		res, err = Compare(t.Context(), o)
 	})
@@ -127,7 +131,7 @@ func TestWhatIsMissingIsNamedByRepository(t *testing.T) {
 	for name, dialect := range dialects {
 		t.Run(name, func(t *testing.T) {
 			res, relays, err := compare(t, relaytest.Options{Events: append([]nostr.Event{here}, both...)},
-				relaytest.Options{Events: together(both, lacking, others, foreign), Negentropy: dialect, PageCap: 25}, 0)
+				relaytest.Options{Events: together(both, lacking, others, foreign), Negentropy: dialect, PageCap: 25})
 			require.NoError(t, err)
 			require.Equal(t, map[string][]string{coordinate(alice, "tool"): ids(lacking...), coordinate(bob, "other"): ids(others...)}, named(res))
 			require.Equal(t, len(lacking)+len(others), res.Events)
@@ -146,7 +150,7 @@ func TestEqualRelaysLackNothing(t *testing.T) {
 	events := []nostr.Event{announce(alice, "tool", begin), state(alice, "tool", begin), issue(bob, coordinate(alice, "tool"), begin)}
 	for name, dialect := range dialects {
 		t.Run(name, func(t *testing.T) {
-			res, _, err := compare(t, relaytest.Options{Events: events}, relaytest.Options{Events: events, Negentropy: dialect}, 0)
+			res, _, err := compare(t, relaytest.Options{Events: events}, relaytest.Options{Events: events, Negentropy: dialect})
 			require.NoError(t, err)
 			require.Equal(t, Result{Compared: 1}, res)
 		})
@@ -187,7 +191,7 @@ func TestWhatIsOfNoUseHereIsNotMissing(t *testing.T) {
 	useful := by(alice, event.KindDeletion, begin+64, nostr.Tag{"e", kept.ID})
 	for name, dialect := range dialects {
 		t.Run(name, func(t *testing.T) {
-			res, _, err := compare(t, relaytest.Options{Events: own}, relaytest.Options{Events: append(theirs, wanted, useful), Negentropy: dialect}, 0)
+			res, _, err := compare(t, relaytest.Options{Events: own}, relaytest.Options{Events: append(theirs, wanted, useful), Negentropy: dialect})
 			require.NoError(t, err)
 			require.Equal(t, map[string][]string{coordinate(alice, "tool"): ids(useful, wanted)}, named(res))
 			require.Equal(t, [3]int{2, 3, 1}, [3]int{res.Superseded, res.Deleted, res.Invalid})
@@ -220,7 +224,7 @@ func wrap(t *testing.T, e nostr.Event) *event.Event {
 func TestWhatTheOwnRelayHasAndDoesNotListIsNotMissing(t *testing.T) {
 	tool := announce(alice, "tool", begin)
 	events := []nostr.Event{tool, issue(bob, coordinate(alice, "tool"), begin)}
-	res, _, err := compare(t, relaytest.Options{Events: events, Unindexed: "a"}, relaytest.Options{Events: events}, 0)
+	res, _, err := compare(t, relaytest.Options{Events: events, Unindexed: "a"}, relaytest.Options{Events: events})
 	require.NoError(t, err)
 	require.Zero(t, res.Events)
 }
@@ -237,22 +241,22 @@ func TestARelayThatDoesNotAnswerInFull(t *testing.T) {
 		return ""
 	}
 	t.Run("remote", func(t *testing.T) {
-		res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, RefuseREQ: refuses}, 0)
+		res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, RefuseREQ: refuses})
 		require.NoError(t, err)
 		require.Len(t, res.Incomplete, 1)
 		require.Contains(t, res.Incomplete[0], "ws://one.example.com did not answer in full")
 	})
 	t.Run("own", func(t *testing.T) {
-		_, _, err := compare(t, relaytest.Options{Events: events[:1], RefuseREQ: refuses}, relaytest.Options{Events: events}, 0)
+		_, _, err := compare(t, relaytest.Options{Events: events[:1], RefuseREQ: refuses}, relaytest.Options{Events: events})
 		require.ErrorContains(t, err, "the own relay did not answer in full")
 	})
 	t.Run("cut off", func(t *testing.T) {
-		res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, DropAfter: 4}, 0)
+		res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, DropAfter: 4})
 		require.NoError(t, err)
 		require.NotEmpty(t, res.Incomplete)
 	})
 	t.Run("not there", func(t *testing.T) {
-		_, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{HandshakeStatus: 503}, 0)
+		_, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{HandshakeStatus: 503})
 		require.ErrorContains(t, err, "ws://one.example.com: ")
 	})
 }
@@ -263,7 +267,7 @@ func TestAFullSecondIsSaid(t *testing.T) {
 	for range 30 {
 		events = append(events, relaytest.Event(bob, event.KindIssue, begin, fmt.Sprint(len(events)), nostr.Tag{"a", coordinate(alice, "tool")}))
 	}
-	res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, PageCap: 10}, 0)
+	res, _, err := compare(t, relaytest.Options{Events: events[:1]}, relaytest.Options{Events: events, PageCap: 10})
 	require.NoError(t, err)
 	require.True(t, res.Gaps)
 	require.Empty(t, res.Incomplete)
@@ -275,10 +279,31 @@ func TestWhatIsNamedIsBounded(t *testing.T) {
 	for i := range int64(30) {
 		theirs = append(theirs, issue(bob, coordinate(alice, "tool"), begin+i))
 	}
-	res, _, err := compare(t, relaytest.Options{}, relaytest.Options{Events: theirs}, 10)
+	res, _, err := compareBounded(t, relaytest.Options{}, relaytest.Options{Events: theirs}, Options{MostMissing: 10})
 	require.NoError(t, err)
 	require.Equal(t, 10, res.Events)
 	require.Equal(t, []string{"more than 10 events are missing; the others were not looked for"}, res.Incomplete)
+}
+
+// Announcements of strangers fill no memory: those that are not ours are let go, and with too many of ours the comparison ends.
+func TestAnnouncementsOfStrangersAreBounded(t *testing.T) {
+	var foreign, ours []nostr.Event
+	for i := range 60 {
+		d := fmt.Sprint("repo", i)
+		foreign = append(foreign, relaytest.Event(mallory, event.KindAnnouncement, begin, "", nostr.Tag{"d", d}))
+		ours = append(ours, announce(alice, d, begin))
+	}
+	run := func(theirs []nostr.Event) Result {
+		res, _, err := compareBounded(t, relaytest.Options{}, relaytest.Options{Events: theirs}, Options{MostBytes: 20_000})
+		require.NoError(t, err)
+		return res
+	}
+	res := run(append(ours[:5:5], foreign...))
+	require.Empty(t, res.Incomplete)
+	require.Equal(t, 5, res.Events)
+	res = run(ours)
+	require.Equal(t, []string{"ws://one.example.com has more announcements than are looked at"}, res.Incomplete)
+	require.Less(t, res.Events, 60)
 }
 
 // More repositories than one step asks about.
@@ -290,7 +315,7 @@ func TestManyStepsAreCompared(t *testing.T) {
 		events = append(events, announce(alice, d, begin), root)
 		lacking = append(lacking, comment(mallory, root, begin))
 	}
-	res, _, err := compare(t, relaytest.Options{Events: events}, relaytest.Options{Events: append(lacking, events...), Negentropy: relaytest.Negentropy{Speak: true}}, 0)
+	res, _, err := compare(t, relaytest.Options{Events: events}, relaytest.Options{Events: append(lacking, events...), Negentropy: relaytest.Negentropy{Speak: true}})
 	require.NoError(t, err)
 	require.Equal(t, 130, res.Compared)
 	require.Equal(t, 130, res.Events)

@@ -21,6 +21,35 @@ type missing struct {
 	deletes event.References // of a deletion
 }
 
+// candidates are announcements that only the remote relay has. Strangers write them, so what is kept of them is weighed.
+type candidates struct {
+	list   []candidate
+	weight int64
+}
+
+type candidate struct {
+	ref event.Ref
+	version
+	weight int64 // about how many bytes the index keeps of it at most
+}
+
+func (c *candidates) add(a candidate) {
+	c.list = append(c.list, a)
+	c.weight += a.weight
+}
+
+// keep drops those that are not ours.
+func (c *candidates) keep(ours func(event.Ref) bool) {
+	c.weight = 0
+	c.list = slices.DeleteFunc(c.list, func(a candidate) bool {
+		if ours(a.ref) {
+			c.weight += a.weight
+			return false
+		}
+		return true
+	})
+}
+
 // root notes the repos of a root event, and reports one that was not known.
 func (c *comparison) root(e *event.Event) bool {
 	if !event.IsRoot(e.Kind) || c.roots[e.ID] != nil {
