@@ -16,6 +16,7 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/config"
 	"github.com/ngit-sync/ngit-sync/internal/diff"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/internal/web"
 	"github.com/ngit-sync/ngit-sync/relay"
 )
 
@@ -191,7 +192,9 @@ func printDiffJSON(out io.Writer, o diff.Options, res diff.Result) error {
 		}
 		report.Repos = append(report.Repos, repo)
 	}
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(report)
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err == nil {
+		_, err = out.Write(append(web.EscapeJSON(text), '\n'))
+	}
+	return err
 }

@@ -86,11 +86,17 @@ func TestDiffReadsTheEmbeddedRelay(t *testing.T) {
 	one := relaytest.Start(t, relaytest.Options{})
 	oneURL := serve(t, one, "127.0.0.1:0")
 	one.Publish(thread(newAuthor(1), "tool", time.Now().Add(-240*time.Hour), 2, oneURL)...)
+	one.Publish(newAuthor(2).announce("\u202e\u009b2J", time.Now()))
 	own := relaytest.Start(t, relaytest.Options{Events: []nostr.Event{newAuthor(1).announce("tool", time.Now())}})
 	listen := serve(t, own, "127.0.0.1:0")[len("ws://"):]
 	code, out, errOut := runBinary(t, []string{"NGIT_SYNC_OWN_RELAY_EMBEDDED_LISTEN=" + listen}, "diff", oneURL, "--domain", testDomain)
 	require.Equal(t, exitDiffers, code, errOut)
-	require.Contains(t, out, oneURL+" has 5 events that ws://"+listen+" lacks")
+	require.Contains(t, out, oneURL+" has 6 events that ws://"+listen+" lacks")
+	for _, format := range []string{"--json=false", "--json"} {
+		_, out, _ = runBinary(t, []string{"NGIT_SYNC_OWN_RELAY_EMBEDDED_LISTEN=" + listen}, "diff", oneURL, "--domain", testDomain, format)
+		require.NotContains(t, out, "\u202e", "an identifier does not drive the terminal")
+		require.NotContains(t, out, "\u009b")
+	}
 }
 
 func TestDiffSaysWhatKeepsIt(t *testing.T) {
