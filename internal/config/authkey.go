@@ -66,7 +66,7 @@ func readSecret(path string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", errors.New("not a file")
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Geteuid() {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && foreign(int(stat.Uid), os.Geteuid()) {
 		return "", fmt.Errorf("it belongs to another user (%d)", stat.Uid)
 	}
 	if perm := info.Mode().Perm(); perm&0o077 != 0 {
@@ -78,6 +78,9 @@ func readSecret(path string) (string, error) {
 	}
 	return strings.TrimSpace(string(data)), nil
 }
+
+// foreign reports an owner of a file who is neither we nor root.
+func foreign(owner, we int) bool { return owner != 0 && owner != we }
 
 func parseAuthKey(text string) (AuthKey, error) {
 	if strings.HasPrefix(text, "nsec1") {
