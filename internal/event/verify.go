@@ -7,9 +7,9 @@ import "crypto/sha256"
 const (
 	// keysKept is how many authors a generation of a Verifier's memory holds.
 	keysKept = 1024
-	// worthwhile is how many signatures of one author are checked before multiples of his key are computed. That takes about as long as
-	// so many checks save.
-	worthwhile = 16
+	// worthwhile is how many signatures of one author are checked before multiples of his key are computed. They take as long as twenty
+	// checks save; after so many they are paid by what remembering the key has saved, if he writes no more.
+	worthwhile = 64
 	// multiplesKept is how many authors have such multiples at the most, 77 kB each.
 	multiplesKept = 32
 )

@@ -33,10 +33,11 @@ func TestVerifierOfTheCorpus(t *testing.T) {
 // An author's signatures are judged alike, however much is known of him.
 func TestVerifierRefusesWhatTheLibraryRefuses(t *testing.T) {
 	v := NewVerifier()
-	for i := range 18 {
+	const often = 66 // has multiples
+	for i := range often {
 		e := signedBy(t, 1, fmt.Sprint(i))
 		require.True(t, v.Verify(e))
-		if i > 0 && i < 17 {
+		if i > 0 && i < often-1 {
 			continue
 		}
 		for name, edit := range map[string]func(*nostr.Event){
