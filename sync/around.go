@@ -49,7 +49,16 @@ func (e *Engine) recallFor(p *pass, w *want, now time.Time) bool {
 		p.replies, p.keys, p.lacks = nil, nil, nil
 		return true
 	}
-	if p.calm = p.calm || !p.fills || !p.running(w.remote); !p.calm || now.Before(p.notBefore) {
+	if p.fills && !p.calm {
+		if p.running(w.remote) {
+			return false
+		}
+		// What came before a root that it belongs to is parked, which settles its batch. It is given the time to follow that root.
+		if p.calm = true; w.remote.stored > p.stored {
+			p.notBefore = w.remote.lastSettled.Add(e.cfg.SettleDelay)
+		}
+	}
+	if now.Before(p.notBefore) {
 		return false
 	}
 	if p.recall == nil {

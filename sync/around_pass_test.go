@@ -252,3 +252,33 @@ func TestARelayThatGoesWhileTheLedgerIsAskedLooksAroundLater(t *testing.T) {
 	require.Equal(t, Connected, s.phase(one))
 	require.True(t, s.e.repos[a.Ref].wants[one].around)
 }
+
+// A pass that brings back what was lost asks the ledger about it when what was parked behind the roots has had time to follow them.
+func TestAfterALossTheLedgerIsAskedWhenRepliesHaveFollowedTheirRoots(t *testing.T) {
+	for name, learned := range map[string][]event.ID{"roots came": {id("issue")}, "no root came": nil} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			a := announce("alice", "tool", t0, nil, one)
+			s.picture(anns(a), root("issue", a.Ref))
+			s.sync(one)
+			s.elapse(10 * time.Minute)
+			s.settleAll(one)
+			s.hold, s.recalled = true, nil
+			require.NoError(t, s.command(SyncNow, one))
+			for {
+				open := s.pending(one)
+				if len(open) == 0 {
+					break
+				}
+				s.settle(open[0], learned...)
+			}
+			if learned != nil {
+				require.Empty(t, s.held)
+				s.elapse(s.e.cfg.SettleDelay - time.Second)
+				require.Empty(t, s.held)
+				s.elapse(time.Second)
+			}
+			require.Len(t, s.held, 1)
+		})
+	}
+}

@@ -27,6 +27,7 @@ type pass struct {
 	open    int      // batches that have not ended well
 	fills   bool     // of a daily one: it brings back what was lost, and looks around that when it has come
 	calm    bool     // likewise: it has
+	stored  int      // likewise: how much that was new the relay had brought before
 	samples bool     // of a daily one: it looks whether the relay lists all that it serves
 	failed  bool     // of a rotation: something of it was not answered
 
@@ -36,7 +37,7 @@ type pass struct {
 	all   bool                   // of a rotation: much has become live since the last one, so it asks for that too
 
 	recall    *recall   // around the next want, once it was asked for
-	notBefore time.Time // the ledger did not answer
+	notBefore time.Time // the ledger is not asked: it did not answer, or may not have everything yet
 	authors   map[event.PubKey]bool
 	replies   []event.ID     // still to be asked
 	keys      []event.PubKey // likewise
@@ -83,7 +84,7 @@ func (e *Engine) startPass(r *remote, since, now time.Time) {
 	p := &pass{kind: catchUp, since: since, started: now, wants: r.sortedWants()}
 	if since.IsZero() {
 		p.kind, p.samples = daily, !now.Before(r.learned.Sampled)
-		p.fills = r.refill || r.lastFull.Equal(owed)
+		p.fills, p.stored = r.refill || r.lastFull.Equal(owed), r.stored
 		r.full, r.refill, r.daily = true, false, p
 	} else {
 		r.pass, r.passSince, r.unsafe = p, since, true
