@@ -209,7 +209,7 @@ func (c *Conn) fetchEvent(p *page, f Frame) {
 	e := c.parse(f, Negentropy)
 	readable := e != nil
 	if !readable {
-		if e = dated(f.Event); e == nil {
+		if e = event.Glance(f.Event); e == nil {
 			p.unread++
 			return
 		}

@@ -147,7 +147,7 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 	readable := e != nil
 	if !readable {
 		// Its date still shows how far the page has got: a run of events that we do not take must not hide older ones.
-		if e = dated(f.Event); e == nil {
+		if e = event.Glance(f.Event); e == nil {
 			p.unread++
 			return
 		}
@@ -187,19 +187,6 @@ func (c *Conn) foreign(p *page, e *event.Event, f Frame) {
 	if p.foreign++; p.foreign >= maxForeign {
 		c.cutOff(p, OffenceOffFilter, "events that were not asked for", f.At)
 	}
-}
-
-// dated reads an event that parse did not take, for its date and tags only.
-func dated(raw []byte) *event.Event {
-	var n nostr.Event
-	if n.UnmarshalJSON(raw) != nil {
-		return nil
-	}
-	e, err := event.Wrap(n)
-	if err != nil {
-		return nil
-	}
-	return e
 }
 
 // lateEvent takes an event of a page that has ended. A relay that sends EOSE too early, or stores an event between EOSE and our

@@ -13,6 +13,7 @@ import (
 
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcec/v2/schnorr"
+	"github.com/nbd-wtf/go-nostr"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
@@ -118,4 +119,39 @@ func TestWhatKhatruTakesIsNotChargedToIt(t *testing.T) {
 		})
 	}
 	require.GreaterOrEqual(t, taken, 6)
+}
+
+// A stranger fills the head of a history with what we cannot take. What is below it is found all the same.
+func TestOddEventsDoNotHideThoseBelowThem(t *testing.T) {
+	for name, spoil := range map[string]func(*nostr.Event){
+		"dates beyond 9999": func(e *nostr.Event) { e.CreatedAt += 253402300800 },
+		"kinds of 17 bits":  func(e *nostr.Event) { e.Kind, e.CreatedAt = 70000, e.CreatedAt+1_000_000 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tag := nostr.Tag{"a", "ours"}
+			var events []nostr.Event
+			for i := range 250 { // khatru gives 100 at a time here
+				odd, good := relaytest.Event(1, 1, int64(1000+i), fmt.Sprint("odd", i), tag), relaytest.Event(1, 1, int64(1000+i), fmt.Sprint("good", i), tag)
+				spoil(&odd)
+				relaytest.Sign(&odd, 1)
+				events = append(events, odd, good)
+			}
+			sink := &sinkhole{}
+			reports, commands := make(chan Report, 100), make(chan Command, 10)
+			ctx, cancel := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			t.Cleanup(wg.Wait)
+			t.Cleanup(cancel)
+			wg.Go(func() {
+				_ = NewConn(ConnOptions{
+					ID: 1, URL: newKhatru(t, events), Trust: Operator, Dialer: NewDialer(DialerOptions{}), Sink: sink, Reports: reports, Commands: commands,
+				}).Run(ctx)
+			})
+			require.IsType(t, Up{}, <-reports)
+			commands <- AskBatch{Batch{ID: 1, Filters: []nostr.Filter{tagged("a", "ours")}}}
+			<-sink.over(1)
+			require.Empty(t, sink.final(1).Err)
+			require.Len(t, sink.ids(1), 250)
+		})
+	}
 }

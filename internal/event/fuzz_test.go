@@ -33,6 +33,9 @@ func FuzzParse(f *testing.F) {
 			require.Nil(t, e)
 			require.True(t, utf8.ValidString(err.Error()))
 			Blameless(raw)
+			if e := Glance(raw); e != nil {
+				require.True(t, e.CreatedAt >= 0 && e.CreatedAt <= maxCreatedAt)
+			}
 			return
 		}
 		require.Equal(t, e.Verify(), Blameless(raw))
