@@ -20,7 +20,7 @@ type row struct {
 	due   time.Time // CauseRetry, CauseFuture and CauseHeld
 	tries int
 	since time.Time
-	size  int
+	size  int           // of the event, and what its needs take in memory
 	age   *list.Element // nil while it waits for room
 	woken bool          // to be read and judged again
 	gone  bool          // no longer in the pool
@@ -63,6 +63,9 @@ func claimOf(w *Waiting) *claim {
 // staleDues is how many entries may be stale in any case.
 const staleDues = 64
 
+// needBytes is about what it takes in memory that a row waits for one id, or one coordinate.
+const needBytes = 400
+
 // sourcesKept is how many names of relays are remembered, so that rows share them.
 const sourcesKept = 10_000
 
@@ -99,12 +102,13 @@ func (p *pool) put(w Waiting) *row {
 		r = &row{id: w.ID, since: w.Since, queued: -1}
 		p.rows[w.ID] = r
 	}
-	p.bytes += int64(w.Size - r.size)
+	size := w.Size + needBytes*(len(w.Needs.IDs)+len(w.Needs.Refs))
+	p.bytes += int64(size - r.size)
 	if r.cause.forRoom() {
 		p.unroom(r)
 		r.since = w.Since
 	}
-	r.cause, r.due, r.tries, r.size, r.woken = w.Cause, w.Due, w.Tries, w.Size, false
+	r.cause, r.due, r.tries, r.size, r.woken = w.Cause, w.Due, w.Tries, size, false
 	r.deletes = claimOf(&w)
 	r.needs = event.References{}
 	if w.Cause.forRoom() {

@@ -11,7 +11,7 @@ import (
 )
 
 func TestPendingTableIsBounded(t *testing.T) {
-	b := newBench(t, func(o *PublisherOptions) { o.PendingEvents = 3; o.PendingBytes = 10_000 })
+	b := newBench(t, func(o *PublisherOptions) { o.PendingEvents = 3; o.PendingBytes = 11_000 })
 	var e []*event.Event
 	for i, name := range names(5, "i") {
 		e = append(e, issue(name, 2, 20+i, "x"))

@@ -34,7 +34,7 @@ func TestOrphansMakeRoom(t *testing.T) {
 	a := announce("alice", "tool", t0, nil, one)
 	s.picture(anns(a))
 	var roots []selfsub.Root
-	for i := range orphansKept {
+	for i := range orphansKept + 10 {
 		x := root(fmt.Sprint("junk", i))
 		x.Refs.IDs = []event.ID{id(fmt.Sprint("nobody", i))}
 		roots = append(roots, x)
@@ -44,6 +44,14 @@ func TestOrphansMakeRoom(t *testing.T) {
 	child.Refs.IDs = []event.ID{id("parent")}
 	s.facts(selfsub.Facts{Roots: []selfsub.Root{child, root("parent", a.Ref)}, Picture: 1})
 	require.Len(t, s.e.repos[a.Ref].roots, 2)
+
+	s.facts(selfsub.Facts{Roots: roots, Picture: 1})
+	kept := 0
+	for _, waiting := range s.e.orphans {
+		kept += len(waiting)
+	}
+	require.Equal(t, orphansKept, kept)
+	require.Equal(t, orphansKept, s.e.orphaned)
 }
 
 func TestWhatComesAndGoesLeavesNothingAtADeadRelay(t *testing.T) {

@@ -184,7 +184,7 @@ func limitFaults(text string, c constants, tests []string) []string {
 		fault := func(format string, args ...any) {
 			faults = append(faults, fmt.Sprintf("%s:%d: ", limitsDoc, n)+fmt.Sprintf(format, args...))
 		}
-		if !strings.HasPrefix(line, "|") {
+		if !strings.HasPrefix(line, "|") || memoryRow.MatchString(line) || line == "| what | at most |" {
 			return
 		}
 		cells := strings.Split(strings.Trim(line, "|"), "|")
@@ -270,5 +270,64 @@ func DefaultLimits() Limits { return Limits{Bytes: 64 << 10} }
 		row("1", "`limits.gone`", "TestX"), row("1", "by hand", "TestX"), row("1,024", "fixed: `relay.most`", "TestY"), "", "| x | 1 |\n",
 	} {
 		require.Len(t, limitFaults(wrong, constantsOf(code), []string{"TestX"}), 1, wrong)
+	}
+}
+
+var memoryRow = regexp.MustCompile(`^\| ([^|]+) \| (\d+ (?:KiB|MiB|GiB)) \|$`)
+
+// memoryFaults compares the table of memory with what the tests named TestMemoryAtTheLimits measure: a name, the part of the limit that is
+// driven, and the bytes that it may take.
+func memoryFaults(text string, all []source) []string {
+	measured := map[string]int64{}
+	var faults []string
+	for _, s := range all {
+		for _, d := range s.ast.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && s.test && f.Name.Name == "TestMemoryAtTheLimits" {
+				ast.Inspect(f, func(n ast.Node) bool {
+					if lit, ok := n.(*ast.CompositeLit); ok && len(lit.Elts) == 4 {
+						if name, ok := lit.Elts[0].(*ast.BasicLit); ok && name.Kind == token.STRING {
+							part, err1 := constants{}.eval(s.pkg, lit.Elts[1])
+							most, err2 := constants{}.eval(s.pkg, lit.Elts[2])
+							if err1 != nil || err2 != nil {
+								faults = append(faults, fmt.Sprintf("%s: %s: %v, %v", s.pkg, name.Value, err1, err2))
+							}
+							measured[strings.Trim(name.Value, "\"")] = part * most
+						}
+					}
+					return true
+				})
+			}
+		}
+	}
+	_, table, _ := strings.Cut(text, "\n## Memory\n")
+	for line := range strings.Lines(table) {
+		m := memoryRow.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil {
+			continue
+		}
+		said, err := limitOf(m[2])
+		if want, ok := measured[m[1]]; !ok || err != nil || said != want {
+			faults = append(faults, fmt.Sprintf("%s: %s: says %s, a test measures %d bytes", limitsDoc, m[1], m[2], measured[m[1]]))
+		}
+		delete(measured, m[1])
+	}
+	for name := range measured {
+		faults = append(faults, fmt.Sprintf("%s: memory: %q is not there", limitsDoc, name))
+	}
+	return faults
+}
+
+func TestMemoryIsWhatTestsMeasure(t *testing.T) {
+	none(t, memoryFaults(read(t, limitsDoc), sources(t)))
+}
+
+func TestMemoryFaultsAreFound(t *testing.T) {
+	code := sample(t, "relay/x_test.go", `package relay
+func TestMemoryAtTheLimits() { _ = []test{{"rows", 4, 3 << 20, func() {}}} }
+`)
+	text := "# Limits\n\n## Memory\n\n| what | at most |\n|---|---|\n"
+	require.Empty(t, memoryFaults(text+"| rows | 12 MiB |\n", code))
+	for _, wrong := range []string{"", "| rows | 13 MiB |\n", "| rows | 12 MiB |\n| more | 1 MiB |\n"} {
+		require.Len(t, memoryFaults(text+wrong, code), 1, wrong)
 	}
 }

@@ -89,7 +89,7 @@ func opBytes(o *op) int {
 			n += 64 + len(ref.D)
 		}
 		if w.Event != nil {
-			n += eventBytes + w.Event.Size
+			n += eventBytes + int(w.Event.Weight())
 		}
 	}
 	return n
@@ -100,7 +100,7 @@ func rowBytes(row sync.Row) int {
 	case sync.SaveRepo:
 		n := itemBytes + 64*len(r.Coordinates)
 		if r.Announcement != nil {
-			n += eventBytes + r.Announcement.Size
+			n += eventBytes + int(r.Announcement.Weight())
 		}
 		return n
 	case sync.SaveCoverage:
