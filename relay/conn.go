@@ -22,22 +22,23 @@ type ConnOptions struct {
 	Reports  chan<- Report  // taken from promptly until Down
 	Commands <-chan Command // read once the connection is up
 
-	Learned       Learned       // of earlier connections
-	Limits        Limits        // assumed of a relay that states nothing; zero fields: AssumedLimits
-	MarkEvery     time.Duration // between live marks, 30 s
-	Grace         time.Duration // for events of a subscription that was closed, 30 s
-	RatePause     time.Duration // of historic work after a rate signal, 65 s
-	REQsPerMinute int           // 1200; halved on every rate signal down to 6
-	Unpaced       bool          // the pace holds from the first rate signal on: for the own relay, which is the operator's
-	LivePerSecond int           // live events of a Stranger that are read, and other frames that belong to no page, each 4 KiB counting as one, 500; as many at once
-	Login         *Login        // answers challenges, nil: they are not answered
-	Negentropy    bool          // history is reconciled where the relay speaks NIP-77
-	Known         KnownIDs      // our side of it; nil: everything is paged
-	NegIDs        int           // that one lists before they are fetched, 250,000; it goes on in halves then
-	NegBytes      int           // of one message of a reconciliation that is taken, 4 MiB
-	Events        event.Limits
-	Metrics       *Metrics    // nil: discarded
-	Log           *zap.Logger // nil: discarded
+	Learned         Learned       // of earlier connections
+	Limits          Limits        // assumed of a relay that states nothing; zero fields: AssumedLimits
+	MarkEvery       time.Duration // between live marks, 30 s
+	Grace           time.Duration // for events of a subscription that was closed, 30 s
+	RatePause       time.Duration // of historic work after a rate signal, 65 s
+	REQsPerMinute   int           // 1200; halved on every rate signal down to 6
+	Unpaced         bool          // the pace holds from the first rate signal on: for the own relay, which is the operator's
+	LivePerSecond   int           // live events of a Stranger that are taken, 200; 10 at once
+	FramesPerSecond int           // of his frames that belong to no page, live events too, each 4 KiB counting as one, 500; as many at once
+	Login           *Login        // answers challenges, nil: they are not answered
+	Negentropy      bool          // history is reconciled where the relay speaks NIP-77
+	Known           KnownIDs      // our side of it; nil: everything is paged
+	NegIDs          int           // that one lists before they are fetched, 250,000; it goes on in halves then
+	NegBytes        int           // of one message of a reconciliation that is taken, 4 MiB
+	Events          event.Limits
+	Metrics         *Metrics    // nil: discarded
+	Log             *zap.Logger // nil: discarded
 }
 
 func (o ConnOptions) withDefaults() ConnOptions {
@@ -53,7 +54,8 @@ func (o ConnOptions) withDefaults() ConnOptions {
 	def(&o.Grace, 30*time.Second)
 	def(&o.RatePause, 65*time.Second)
 	def(&o.REQsPerMinute, 1200)
-	def(&o.LivePerSecond, 500)
+	def(&o.LivePerSecond, 200)
+	def(&o.FramesPerSecond, 500)
 	def(&o.NegBytes, 4<<20)
 	def(&o.NegIDs, 250_000)
 	if o.Metrics == nil {
@@ -78,13 +80,14 @@ type Conn struct {
 	neg     negotiation
 	left    map[string]leftover // subscriptions that were closed a short while ago
 
-	login   loginState
-	loginBy time.Time // nothing is asked before, unless the login comes sooner
-	bucket  bucket
-	pause   time.Time // no historic REQ before
-	flow    flow
-	hold    time.Time // nothing is read before: the relay floods
-	intake  intake
+	login     loginState
+	loginBy   time.Time // nothing is asked before, unless the login comes sooner
+	bucket    bucket
+	pause     time.Time // no historic REQ before
+	frameFlow flow      // of frames that belong to no page
+	eventFlow flow      // of live events
+	hold      time.Time // nothing is read before: the relay floods
+	intake    intake
 
 	metrics   connMetrics
 	hits      []int                // scratch of matching
@@ -141,7 +144,7 @@ func (c *Conn) Run(ctx context.Context) error {
 	c.learnedMode()
 	c.bucket = newBucket(c.o.REQsPerMinute, c.limits.REQsPerMinute, now)
 	c.bucket.free = c.o.Unpaced
-	c.flow = newFlow(c.o.LivePerSecond, now)
+	c.frameFlow, c.eventFlow = newFlow(c.o.FramesPerSecond, c.o.FramesPerSecond, now), newFlow(c.o.LivePerSecond, liveBurst, now)
 	c.seenAt, c.markAt = now, now.Add(c.o.MarkEvery)
 	c.log.Debug("connected", zap.Int("subscriptions", c.limits.Subscriptions), zap.Int("page", c.limits.PageLimit))
 	c.report(Up{ID: c.o.ID, At: now, Limits: stated, Login: doc.AuthRequired, Name: doc.Name})

@@ -34,6 +34,32 @@ func TestALiveFloodIsReadSlowly(t *testing.T) {
 	})
 }
 
+// A burst is spread out, however long there was nothing before: it would take every core for a while.
+func TestABurstOfLiveEventsIsSpreadOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{}, nil)
+		g.tell(liveOf("l0", kinds(1)))
+		time.Sleep(time.Minute)
+		for i := range 400 {
+			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
+		}
+		synctest.Wait()
+		taken := len(g.sink.ids(0))
+		require.InDelta(t, liveBurst, taken, 2, "at once")
+		for range 100 {
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+			now := len(g.sink.ids(0))
+			require.InDelta(t, 2, now-taken, 2, "evenly")
+			taken = now
+		}
+		require.InDelta(t, 210, taken, 5)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Len(t, g.sink.ids(0), 400)
+	})
+}
+
 // TestFramesThatAreNoEventsAreReadSlowlyToo: what nobody asked for, and what is no event, costs its reading.
 func TestFramesThatAreNoEventsAreReadSlowlyToo(t *testing.T) {
 	for name, frame := range map[string]string{
@@ -42,7 +68,7 @@ func TestFramesThatAreNoEventsAreReadSlowlyToo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+				g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.FramesPerSecond = 10 })
 				g.tell(liveOf("l0", kinds(1)))
 				for range 100 {
 					g.relay.Broadcast(frame)
@@ -62,7 +88,7 @@ func TestFramesThatAreNoEventsAreReadSlowlyToo(t *testing.T) {
 // TestLargeFramesCountAsMany: bytes cost too.
 func TestLargeFramesCountAsMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.FramesPerSecond = 10 })
 		g.tell(liveOf("l0", kinds(1)))
 		for range 4 {
 			g.relay.Broadcast(`["NOTICE","` + strings.Repeat("x", 100*4096) + `"]`)
@@ -79,7 +105,7 @@ func TestLargeFramesCountAsMany(t *testing.T) {
 
 func TestTheOperatorsRelayMayBeFast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond, o.Trust = 1, Operator })
+		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond, o.FramesPerSecond, o.Trust = 1, 1, Operator })
 		g.tell(liveOf("l0", kinds(1)))
 		for i := range 100 {
 			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))

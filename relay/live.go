@@ -192,13 +192,23 @@ func (c *Conn) endLive(s *liveSub, reason string, now time.Time) {
 }
 
 // spend counts a frame that came without credit.
-func (c *Conn) spend(f Frame) {
+func (c *Conn) spend(f Frame) { c.slow(&c.frameFlow, f.Size, f.At) }
+
+// slow has nothing read for a while when a flow is over its bound.
+func (c *Conn) slow(of *flow, size int, now time.Time) {
 	if c.o.Trust != Stranger {
 		return // the own relay gives back all that we publish, however fast
 	}
-	if hold := c.flow.spend(f.Size, f.At); !hold.IsZero() {
+	if hold := of.spend(size, now); hold.After(c.hold) {
 		c.hold = hold
 	}
+}
+
+// deliverLive hands on an event that came without credit.
+func (c *Conn) deliverLive(d Delivery) {
+	c.slow(&c.eventFlow, 0, d.At)
+	d.Conn, d.Source, d.Mode = c.o.ID, c.o.URL, Live
+	c.o.Sink.Deliver(d)
 }
 
 func (c *Conn) liveEvent(s *liveSub, f Frame) {
@@ -215,7 +225,7 @@ func (c *Conn) liveEvent(s *liveSub, f Frame) {
 	switch {
 	case asked:
 		if !c.untouched(e, f.At) {
-			c.o.Sink.Deliver(Delivery{Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At, Wide: wide})
+			c.deliverLive(Delivery{Event: e, At: f.At, Wide: wide})
 		}
 	case s.past.has(e):
 		c.o.Metrics.dropped(dropLate)

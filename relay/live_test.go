@@ -374,6 +374,7 @@ func TestLiveEventsKeepTheirOrder(t *testing.T) {
 		for i := range 500 {
 			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
 		}
+		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		require.Len(t, g.sink.ids(0), 500)
 		seen := g.sink.delivered

@@ -206,9 +206,7 @@ func (c *Conn) lateEvent(p *page, f Frame) {
 		return
 	}
 	c.hasty(p, e)
-	c.o.Sink.Deliver(Delivery{
-		Conn: c.o.ID, Source: c.o.URL, Mode: Live, Event: e, At: f.At, Wanted: p.group.batch.wanted,
-	})
+	c.deliverLive(Delivery{Event: e, At: f.At, Wanted: p.group.batch.wanted})
 }
 
 // pageUnreadable takes an event that was too large to be kept.
