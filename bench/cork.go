@@ -3,6 +3,8 @@ package main
 import (
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // corkBytes is how much a corked connection gathers before it writes.
@@ -12,9 +14,10 @@ const corkBytes = 256 << 10
 // relays do not when they have many, and here it would make the relay the limit.
 type corkConn struct {
 	net.Conn
-	mu     sync.Mutex
-	corked bool
-	buf    []byte
+	sluggish *atomic.Bool // it writes byte by byte
+	mu       sync.Mutex
+	corked   bool
+	buf      []byte
 }
 
 // Write is called by the writer, and by the library for pongs.
@@ -22,7 +25,7 @@ func (c *corkConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.corked {
-		return c.Conn.Write(p)
+		return c.push(p)
 	}
 	c.buf = append(c.buf, p...)
 	if len(c.buf) >= corkBytes {
@@ -51,9 +54,25 @@ func (c *corkConn) flush() error {
 	if len(c.buf) == 0 {
 		return nil
 	}
-	_, err := c.Conn.Write(c.buf)
+	_, err := c.push(c.buf)
 	c.buf = c.buf[:0]
 	return err
+}
+
+// push writes at once, or slowly until the connection is closed.
+func (c *corkConn) push(p []byte) (int, error) {
+	if c.sluggish == nil || !c.sluggish.Load() {
+		return c.Conn.Write(p)
+	}
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for i := range p {
+		if _, err := c.Conn.Write(p[i : i+1]); err != nil {
+			return i, err
+		}
+		<-tick.C
+	}
+	return len(p), nil
 }
 
 // corkListener hands out corkConns.

@@ -1,40 +1,44 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
 )
 
-// flooded is how many events the relay that floods has for each single event of the other one.
-const flooded = 20
+// Events for each single event that is measured. Of a flood there are more than are read meanwhile.
+const (
+	floodEvents   = 6
+	burstEvents   = 3
+	garbageEvents = 1 // sent over and over again
+)
 
-// flood measures single events of one remote relay, first alone, then while another one sends events without a pause, then while that one sends
-// garbage: events with false signatures, and frames that are none.
+// flood measures single events of one remote relay: alone, and while another relay floods, sends garbage, or is slow. That one is a
+// stranger, and another one each time. This program collects no garbage of its own meanwhile.
 func (l *lab) flood() (err error) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.deadline)
 	defer cancel()
 	n := l.singles
-	c, err := cached(spec{Repos: 1, Roots: liveBase / rootShare, Comments: liveBase - liveBase/rootShare, Live: (3 + flooded) * n})
+	c, err := cached(spec{Repos: 1, Roots: liveBase / rootShare, Comments: liveBase - liveBase/rootShare, Live: (2*4 + floodEvents + burstEvents + garbageEvents) * n})
 	if err != nil {
 		return err
 	}
-	calm, wild := newStore(), newStore()
-	quiet, err := newSource(ctx, calm, loopback)
+	events := newStore()
+	quiet, err := newSource(ctx, events, loopback)
 	if err != nil {
 		return err
 	}
 	defer quiet.close()
-	loud, err := newSource(ctx, wild, loopback)
+	beside, err := newNeighbours(ctx)
 	if err != nil {
 		return err
 	}
-	defer loud.close()
-	both := append(quiet.urls(), loud.urls()...)
-	wanted, err := fill(calm, c, both)
+	defer beside.close()
+	wanted, err := fill(events, c, append(beside.urls(), quiet.urls()...))
 	if err != nil {
 		return err
 	}
@@ -43,7 +47,7 @@ func (l *lab) flood() (err error) {
 		return err
 	}
 	defer own.close()
-	d, err := l.daemon(ctx, own.urls()[0], quiet.urls(), "") // the loud one is a stranger
+	d, err := l.daemon(ctx, own.urls()[0], quiet.urls(), "")
 	if err != nil {
 		return err
 	}
@@ -51,110 +55,96 @@ func (l *lab) flood() (err error) {
 	if err := l.await(ctx, own, d); err != nil {
 		return err
 	}
-	if err := d.connected(ctx, 2); err != nil {
+	if err := d.connected(ctx, 1+len(beside.urls())); err != nil {
 		return err
 	}
-	measured, storm := c.live[:3*n], c.live[3*n:]
-	// Four times as fast as a stranger is read; faster would measure how busy this program is.
-	pour := func(events []entry, send func(entry)) {
-		tick := time.NewTicker(10 * time.Millisecond)
-		defer tick.Stop()
-		for len(events) > 0 {
-			now := events[:min(20, len(events))]
-			events = events[len(now):]
-			for _, e := range now {
-				send(e)
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-		}
+
+	left := c.live
+	take := func(count int) []entry {
+		now := left[:count]
+		left = left[count:]
+		return now
 	}
-	var base time.Duration
-	for i, phase := range []struct {
+	single := func() ([]time.Duration, error) { return l.singleEvents(ctx, d, quiet, own, take(n)) }
+	var alone []time.Duration
+	var loud [4][]time.Duration
+	var through [4]float64 // other events a second
+	phases := []struct {
 		name  string
-		begin func()
+		by    *source
+		begin func() error
 	}{
-		{"alone", func() {}},
-		{"beside a flood", func() {
-			pour(storm[:len(storm)/2], loud.live)
-		}},
-		{"beside garbage", func() {
-			pour(storm[len(storm)/2:], func(e entry) {
-				loud.broadcast(forged(e), "")
-				loud.shout([]byte(`["EVENT","x",{"id":`))
-			})
-		}},
-	} {
-		p99, err := l.singleEvents(ctx, d, quiet, own, measured[i*n:(i+1)*n], phase.begin)
-		if err != nil {
-			return fmt.Errorf("%s: %w", phase.name, err)
-		}
-		l.figures.add("flood", "latency p99 "+phase.name, "ms", millis(p99), nil)
-		if i == 0 {
-			base = p99
-			continue
-		}
-		l.figures.add("flood", "p99 "+phase.name+", times the one alone", "", float64(p99)/float64(base), atMost(1.5))
+		{"a flood", beside.flooder, func() error { return flooding(beside.flooder, take(floodEvents*n)) }},
+		{"a flood in bursts", beside.burster, func() error { return bursting(beside.burster, take(burstEvents*n)) }},
+		{"garbage", beside.garbler, func() error { return garbling(beside.garbler, take(garbageEvents*n), floodEvents*n) }},
+		{"slowness", beside.sluggard, func() error { return dawdling(ctx, beside.sluggard, quiet) }},
 	}
+	for i, p := range phases {
+		times, err := single()
+		if err != nil {
+			return fmt.Errorf("alone: %w", err)
+		}
+		alone = append(alone, times...)
+		if err := p.begin(); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		before, began := len(own.arrivals()), time.Now()
+		if loud[i], err = single(); err != nil {
+			return fmt.Errorf("beside %s: %w", p.name, err)
+		}
+		through[i] = float64(len(own.arrivals())-before-n) / time.Since(began).Seconds()
+		if !p.by.connected() {
+			return fmt.Errorf("%s: the daemon has hung up, and nothing was beside the events that were measured", p.name)
+		}
+		p.by.close()
+		if err := d.hungUp(ctx, p.by.urls()[0]); err != nil { // it reads what is in its socket first
+			return err
+		}
+	}
+	slices.Sort(alone)
+	base := quantile(alone, 0.99)
+	add := func(what, unit string, v float64, m *must) { l.figures.add("flood", what, unit, v, m) }
+	add("latency p50 alone", "ms", millis(quantile(alone, 0.5)), nil)
+	add("latency p99 alone", "ms", millis(base), nil)
+	for i, p := range phases {
+		slices.Sort(loud[i])
+		p99 := quantile(loud[i], 0.99)
+		add("latency p50 beside "+p.name, "ms", millis(quantile(loud[i], 0.5)), nil)
+		add("latency p99 beside "+p.name, "ms", millis(p99), nil)
+		add("p99 beside "+p.name+", times the one alone", "", float64(p99)/float64(base), atMost(1.5))
+	}
+	add("events of the flood that are published meanwhile", "1/s", through[0], nil)
+	add("the same in bursts", "1/s", through[1], nil)
 	return nil
 }
 
-// singleEvents sends events one by one, and gives the 99th percentile of their latency.
-func (l *lab) singleEvents(ctx context.Context, d *daemon, src *source, own *sink, events []entry, begin func()) (time.Duration, error) {
-	var ids []string
-	for _, e := range events {
-		ids = append(ids, e.event.ID)
-	}
-	own.expect(ids)
-	go begin()
+// singleEvents sends events one by one, and gives their latencies.
+func (l *lab) singleEvents(ctx context.Context, d *daemon, src *source, own *sink, events []entry) ([]time.Duration, error) {
+	own.expect(idsOf(events))
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection here would take the cores that are measured
 	tick := time.NewTicker(l.interval)
 	defer tick.Stop()
-	begun := map[string]time.Time{} // not when they were on the wire: a relay that was cut off counts too
-	for _, e := range events {
+	begun := make([]time.Time, len(events)) // not when they were on the wire: a relay that was cut off counts too
+	for i, e := range events {
 		select {
 		case <-tick.C:
-			begun[e.event.ID] = time.Now()
+			begun[i] = time.Now()
 			src.live(e)
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
 	if err := l.await(ctx, own, d); err != nil {
-		return 0, err
+		return nil, err
 	}
 	var times []time.Duration
-	for id, at := range begun {
-		answered, ok := own.answeredAt(id)
+	for i, e := range events {
+		answered, ok := own.answeredAt(e.event.ID)
 		if !ok {
-			return 0, fmt.Errorf("event %s: not answered", id)
+			return nil, fmt.Errorf("event %s: not answered", e.event.ID)
 		}
-		times = append(times, answered.Sub(at))
+		times = append(times, answered.Sub(begun[i]))
 	}
-	slices.Sort(times)
-	return quantile(times, 0.99), nil
-}
-
-// forged is the event with a signature that is not its own.
-func forged(e entry) entry {
-	const key = `"sig":"`
-	raw := bytes.Clone(e.raw)
-	at := bytes.Index(raw, []byte(key)) + len(key)
-	if raw[at] == '0' {
-		raw[at] = '1'
-	} else {
-		raw[at] = '0'
-	}
-	return entry{event: e.event, raw: raw}
-}
-
-// shout sends a message to everybody.
-func (p *peer) shout(msg []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.clients {
-		c.out.put(outgoing{msg: msg})
-	}
+	return times, nil
 }

@@ -31,6 +31,9 @@ type peer struct {
 	onWire  func(note string, before, after time.Time) // a noted message was written; nil: nobody cares
 	speaks  bool                                       // NIP-77; set before anybody connects
 
+	narrow   bool        // its sockets hold little of what the daemon does not read; set before anybody connects
+	sluggish atomic.Bool // from now on it reads a message a second, and writes a byte a millisecond
+
 	noteStored bool // the ids of stored events are noted
 
 	ctx       context.Context
@@ -50,6 +53,8 @@ type peer struct {
 	received atomic.Int64 // bytes of all messages that came
 	first    atomic.Int64 // moment of the first REQ, nanoseconds since 1970
 }
+
+const narrowBytes = 64 << 10
 
 // newPeer listens on free ports of the given addresses. Close ends it.
 func newPeer(ctx context.Context, s *store, hosts ...string) (*peer, error) {
@@ -124,6 +129,10 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = ws.CloseNow()
 		return
 	}
+	raw.sluggish = &p.sluggish
+	if tcp, ok := raw.Conn.(*net.TCPConn); ok && p.narrow {
+		_ = tcp.SetWriteBuffer(narrowBytes)
+	}
 	c := &client{peer: p, ws: ws, raw: raw, out: newOutbox(), subs: map[string]nostr.Filters{}, talks: map[string]*negentropy.Negentropy{}}
 	p.mu.Lock()
 	p.clients[c] = struct{}{}
@@ -183,6 +192,13 @@ func (c *client) read(ctx context.Context) {
 		}
 		if err := c.handle(msg); err != nil {
 			_ = c.say("NOTICE", "error: "+err.Error())
+		}
+		if c.peer.sluggish.Load() {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }
@@ -307,9 +323,9 @@ type outbox struct {
 
 func newOutbox() *outbox { return &outbox{some: make(chan struct{}, 1)} }
 
-func (o *outbox) put(m outgoing) {
+func (o *outbox) put(m ...outgoing) {
 	o.mu.Lock()
-	o.queue = append(o.queue, m)
+	o.queue = append(o.queue, m...)
 	o.mu.Unlock()
 	select {
 	case o.some <- struct{}{}:

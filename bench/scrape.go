@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,6 +99,28 @@ func (d *daemon) relays(ctx context.Context) ([]remoteView, error) {
 
 // connected waits until n relays are in phase Connected and nothing is asked of them: their history is complete.
 func (d *daemon) connected(ctx context.Context, n int) error {
+	return d.until(ctx, fmt.Sprintf("%d relays are not complete", n), func(relays []remoteView) bool {
+		have := 0
+		for _, r := range relays {
+			if r.complete() {
+				have++
+			}
+		}
+		return have >= n
+	})
+}
+
+// hungUp waits until there is no connection to a relay.
+func (d *daemon) hungUp(ctx context.Context, url string) error {
+	return d.until(ctx, "the connection to "+url+" does not end", func(relays []remoteView) bool {
+		return !slices.ContainsFunc(relays, func(r remoteView) bool {
+			return r.URL == url && r.Phase != "Disconnected" && r.Phase != "Connecting"
+		})
+	})
+}
+
+// until waits for something that the daemon's relays show.
+func (d *daemon) until(ctx context.Context, missing string, holds func([]remoteView) bool) error {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
@@ -105,13 +128,7 @@ func (d *daemon) connected(ctx context.Context, n int) error {
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
-		have := 0
-		for _, r := range relays {
-			if r.complete() {
-				have++
-			}
-		}
-		if have >= n {
+		if err == nil && holds(relays) {
 			return nil
 		}
 		select {
@@ -119,7 +136,7 @@ func (d *daemon) connected(ctx context.Context, n int) error {
 		case <-d.exited:
 			return fmt.Errorf("the daemon ended: %w\n%s", d.err, &d.log)
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d relays connected: %w\n%s", have, n, ctx.Err(), describe(relays))
+			return fmt.Errorf("%s: %w\n%s", missing, ctx.Err(), describe(relays))
 		}
 	}
 }
