@@ -3,6 +3,7 @@ package relay
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,4 +72,15 @@ func TestRivalsCountAsBytes(t *testing.T) {
 		}
 		require.Zero(t, b.c.bytes)
 	}
+}
+
+// TestLiveEventsAreBoundedInBytes: they need no credit, and the store has no room for what does not fit.
+func TestLiveEventsAreBoundedInBytes(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.QueueBytes, o.PendingEvents = 10_000, 1 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	for _, name := range names(100, "e") {
+		b.live(ev(name+strings.Repeat("x", 1000), 1, 2, benchStart, toRepo(1, "x")))
+	}
+	require.Less(t, b.c.bytes, int64(2*10_000+3000))
+	require.Greater(t, b.c.bytes, int64(10_000))
 }

@@ -133,3 +133,13 @@ func TestLoss(t *testing.T) {
 	require.True(t, l.none())
 	require.False(t, l.hits(1<<60))
 }
+
+func TestRowsAreBoundedInNumber(t *testing.T) {
+	dropped := 0
+	q := newQueue(bounds{10, 1 << 20}, func(n int) { dropped += n })
+	for i := range 30 {
+		q.pushOps(&op{verb: record, id: fakeID(i), facts: &facts{}})
+	}
+	require.Equal(t, 10, ledgerRows(q))
+	require.Equal(t, 20, dropped)
+}
