@@ -44,7 +44,7 @@ deps: ## install what the tests need beside Go: Postgres and a C compiler (apt, 
 
 .PHONY: build
 build: ## bin/ngit-sync; TAGS=libsecp256k1 checks signatures with the C library
-	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/ngit-sync ./cmd/ngit-sync
+	CGO_ENABLED=$(if $(TAGS),1,0) $(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/ngit-sync ./cmd/ngit-sync
 
 # -timeout is per package, and as many packages as there are cores run at once. Scripts are named to their shell, because a copy
 # of the tree may have lost their modes.
