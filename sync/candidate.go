@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -16,10 +15,12 @@ import (
 // this: strangers name as many as they like.
 type candidate struct {
 	url     relayurl.URL
+	remote  *remote        // nil: nothing is kept of it
 	repos   map[*repo]bool // that want something from it
 	owners  int            // distinct authors of announcements in scope that name it
 	sole    filters.Value  // their numbers, xored: when there is one, he
 	learned uint64         // order in which candidates were learned
+	literal bool           // an address in place of a name, which the operator does not allow
 	past    *past          // nil: nothing is known, or the remote knows
 	why     string         // it has no place
 }
@@ -57,11 +58,13 @@ func newElection() election {
 }
 
 // candidate finds or makes the record of a relay.
-func (x *election) candidate(u relayurl.URL) *candidate {
+func (e *Engine) candidate(u relayurl.URL) *candidate {
+	x := &e.election
 	c := x.candidates[u]
 	if c == nil {
 		x.learned++
-		c = &candidate{url: u, learned: x.learned}
+		_, literal := u.Address()
+		c = &candidate{url: u, learned: x.learned, literal: literal && !e.cfg.AllowRelays[u] && !e.cfg.AllowAddress(u)}
 		x.candidates[u] = c
 	}
 	return c
@@ -111,7 +114,7 @@ func (e *Engine) name(u relayurl.URL, by event.PubKey) {
 		return
 	}
 	x := &e.election
-	c := x.candidate(u)
+	c := e.candidate(u)
 	n, known := x.owners.of[by]
 	if known && x.namings[naming{c, n}] > 0 {
 		x.namings[naming{c, n}]++
@@ -140,13 +143,13 @@ func (e *Engine) unname(u relayurl.URL, by event.PubKey) {
 	c.owners, c.sole = c.owners-1, c.sole^n
 	e.settleShare(c, 1)
 	x.owners.leave(n)
-	x.review.due = x.review.due || e.placed(c)
+	x.review.due = x.review.due || c.placed()
 	e.tidyCandidate(c)
 }
 
 // settleShare adds to the share of the owner who alone names a relay that has a place.
 func (e *Engine) settleShare(c *candidate, n int) {
-	if !e.placed(c) || !e.sharing(c) {
+	if !c.placed() || !e.sharing(c) {
 		return
 	}
 	x := &e.election
@@ -160,9 +163,8 @@ func (e *Engine) settleShare(c *candidate, n int) {
 func (e *Engine) sharing(c *candidate) bool { return c.owners == 1 && !e.cfg.AllowRelays[c.url] }
 
 // placed reports whether a discovered relay has a place.
-func (e *Engine) placed(c *candidate) bool {
-	r := e.relays[c.url]
-	return r != nil && !r.place.IsZero()
+func (c *candidate) placed() bool {
+	return c.remote != nil && !c.remote.place.IsZero()
 }
 
 // nominate notes which relays a repo wants something from.
@@ -171,7 +173,7 @@ func (e *Engine) nominate(r *repo, urls []relayurl.URL) {
 	before := r.named
 	r.named = make([]*candidate, 0, len(urls))
 	for _, u := range urls {
-		c := x.candidate(u)
+		c := e.candidate(u)
 		r.named = append(r.named, c)
 		if !c.repos[r] {
 			if c.repos == nil {
@@ -191,7 +193,7 @@ func (e *Engine) nominate(r *repo, urls []relayurl.URL) {
 
 // tidyCandidate forgets a relay that nobody names and nothing is kept of.
 func (e *Engine) tidyCandidate(c *candidate) {
-	if c.owners == 0 && len(c.repos) == 0 && e.relays[c.url] == nil {
+	if c.owners == 0 && len(c.repos) == 0 && c.remote == nil {
 		delete(e.election.candidates, c.url)
 	}
 }
@@ -201,34 +203,14 @@ func (c *candidate) wanted() []*repo {
 	return slices.SortedFunc(maps.Keys(c.repos), func(a, b *repo) int { return a.ref.Compare(b.ref) })
 }
 
+// operator reports a relay that needs no place: the operator named it.
+func (c *candidate) operator() bool { return c.remote != nil && c.remote.operator() }
+
 // literalOwners is how many owners have to name a relay that is an address in place of a name: one of them alone could have us knock at any
 // machine (DESIGN §11).
 const literalOwners = 2
 
 // doubtful reports a relay that is an address which too few owners name. What the operator has named, or allows, is his word.
-func (e *Engine) doubtful(u relayurl.URL) bool {
-	if _, literal := u.Address(); !literal || e.cfg.AllowRelays[u] || e.cfg.AllowAddress(u) {
-		return false
-	}
-	if r := e.relays[u]; r != nil && r.operator() {
-		return false
-	}
-	c := e.election.candidates[u]
-	return c == nil || c.owners < literalOwners
-}
-
-// sortCandidates puts those with the better claims first.
-func sortCandidates(cs []*candidate, of func(*candidate) standing) {
-	type claim struct {
-		c *candidate
-		s standing
-	}
-	claims := make([]claim, len(cs))
-	for i, c := range cs {
-		claims[i] = claim{c, of(c)}
-	}
-	slices.SortFunc(claims, func(a, b claim) int { return cmp.Or(a.s.compare(&b.s)) })
-	for i := range claims {
-		cs[i] = claims[i].c
-	}
+func (c *candidate) doubtful() bool {
+	return c.literal && c.owners < literalOwners && !c.operator()
 }

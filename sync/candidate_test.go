@@ -84,8 +84,9 @@ func requireElection(t *testing.T, e *Engine) {
 			require.Same(t, e.repos[r.ref], r)
 			require.Contains(t, r.named, c)
 		}
-		require.False(t, c.owners == 0 && len(c.repos) == 0 && e.relays[u] == nil, "nobody names %s", u)
-		if e.placed(c) {
+		require.False(t, c.owners == 0 && len(c.repos) == 0 && c.remote == nil, "nobody names %s", u)
+		require.Same(t, e.relays[u], c.remote)
+		if c.placed() {
 			if placed++; e.sharing(c) {
 				shares[c.sole]++
 			}

@@ -122,7 +122,7 @@ func (e *Engine) unpair(u relayurl.URL) error {
 			e.leave(w)
 		}
 	}
-	e.election.fresh = append(e.election.fresh, e.election.candidate(u))
+	e.election.fresh = append(e.election.fresh, e.candidate(u))
 	r.unsafe = true
 	e.touch(r)
 	e.log.Info("relay unpaired", zap.String("relay", string(u)))

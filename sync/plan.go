@@ -58,7 +58,7 @@ func (e *Engine) planDial(r *remote, now time.Time) {
 	if r.queuedFor {
 		return
 	}
-	if now.Before(r.health.NotBefore) || e.doubtful(r.url) || !e.admitted(r) {
+	if now.Before(r.health.NotBefore) || e.election.candidates[r.url].doubtful() || !e.admitted(r) {
 		e.nextDialer() // the place that was meant for it
 		return
 	}

@@ -116,3 +116,45 @@ func heapBytes() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
 }
+
+// BenchmarkReview decides who has a place among 5,000, with 100,000 that wait; what is counted when an announcement comes is the other half.
+func BenchmarkReview(b *testing.B) {
+	cfg := DefaultConfig()
+	cfg.Rules.Domains = []string{ours}
+	cfg.MaxRelays, cfg.ConcurrentDials = 5_000, 1
+	e, err := New(cfg, &State{}, zap.NewNop(), NewMetrics(nil), t0)
+	require.NoError(b, err)
+	e.Start(t0)
+	before := heapBytes()
+	name := func(i int) selfsub.Facts {
+		var names []relayurl.URL
+		for j := range 20 {
+			names = append(names, relayN(20*i+j))
+		}
+		return selfsub.Facts{Picture: 1, Up: true, Announcements: anns(announce(fmt.Sprint("owner", i), "repo", t0, nil, names...))}
+	}
+	const repos = 5_250
+	for i := range repos {
+		e.Facts(name(i), t0)
+		e.Take()
+	}
+	e.Facts(selfsub.Facts{Picture: 1, Up: true, Loaded: true}, t0)
+	b.Logf("%d waiting, %d MiB with their repos", e.election.review.queue, (heapBytes()-before)>>20)
+	b.Run("review", func(b *testing.B) {
+		for b.Loop() {
+			e.holdReview(t0)
+			e.Take()
+		}
+	})
+	b.Run("announcement", func(b *testing.B) {
+		n := repos
+		for b.Loop() {
+			b.StopTimer()
+			f := name(n)
+			n++
+			b.StartTimer()
+			e.Facts(f, t0.Add(time.Second))
+			e.Take()
+		}
+	})
+}

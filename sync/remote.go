@@ -176,7 +176,7 @@ func (e *Engine) newRemote(u relayurl.URL, o Origin) *remote {
 	if r.operator() {
 		e.operator = append(e.operator, r)
 	}
-	e.election.candidate(u)
+	e.candidate(u).remote = r
 	e.touch(r)
 	return r
 }
@@ -200,7 +200,9 @@ func (e *Engine) remove(r *remote, why string, now time.Time) {
 	e.release(r)
 	r.unsafe = false // its row goes
 	delete(e.relays, r.url)
-	e.tidyCandidate(e.election.candidates[r.url])
+	c := e.election.candidates[r.url]
+	c.remote = nil
+	e.tidyCandidate(c)
 	e.persist(DropRelay{r.url})
 	e.metrics.forget(r.url)
 	e.emit(Forget{r.url})

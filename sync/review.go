@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -34,9 +35,9 @@ func (e *Engine) slotRules() slotRules {
 
 // standing is what a candidate has to show.
 func (e *Engine) standing(c *candidate) standing {
-	s := standing{owners: c.owners, sole: c.sole, counted: e.sharing(c), learned: c.learned, barred: e.doubtful(c.url)}
+	s := standing{owners: c.owners, sole: c.sole, counted: e.sharing(c), learned: c.learned, barred: c.doubtful()}
 	h, open := health.State{}, false
-	if r := e.relays[c.url]; r != nil {
+	if r := c.remote; r != nil {
 		h, open = r.health, r.phase.Open()
 		s.gave, s.gaveAt, s.held = r.gave, r.gaveAt, r.place
 		s.reached = r.reached()
@@ -59,13 +60,19 @@ func (e *Engine) seat(now time.Time) {
 	fresh := x.fresh
 	x.fresh = nil
 	fresh = slices.DeleteFunc(fresh, func(c *candidate) bool {
-		r := e.relays[c.url]
-		return x.candidates[c.url] != c || len(c.repos) == 0 || r != nil && (r.operator() || e.placed(c))
+		return x.candidates[c.url] != c || len(c.repos) == 0 || c.operator() || c.placed()
 	})
 	if len(fresh) > 0 {
-		sortCandidates(fresh, e.standing)
+		claims := map[*candidate]standing{}
+		for _, c := range fresh {
+			claims[c] = e.standing(c)
+		}
+		slices.SortFunc(fresh, func(a, b *candidate) int {
+			s, t := claims[a], claims[b]
+			return s.compare(&t)
+		})
 		for _, c := range slices.Compact(fresh) {
-			s := e.standing(c)
+			s := claims[c]
 			switch {
 			case x.review.queue > 0, x.placed >= e.cfg.MaxRelays, s.barred, s.due.After(now), s.counted && x.shares[s.sole] >= e.cfg.RelaysPerOwner:
 				x.review.due = true
@@ -102,46 +109,73 @@ func (e *Engine) holdReview(now time.Time) {
 	var all []*candidate
 	var standings []standing
 	for _, c := range x.candidates {
-		if r := e.relays[c.url]; r == nil || !r.operator() {
+		if !c.operator() {
 			all, standings = append(all, c), append(standings, e.standing(c))
 		}
 	}
 	v := e.slotRules().decide(standings, now)
 	for _, i := range v.leave {
-		e.vacate(e.relays[all[i].url])
+		e.vacate(all[i].remote)
 	}
 	for _, i := range v.take {
 		e.admit(all[i], now)
 	}
-	crowded := map[*candidate]bool{}
-	for _, i := range v.crowded {
-		crowded[all[i]] = true
-	}
-	var without []*candidate
-	x.review.queue = 0
-	for i, c := range all {
-		if e.placed(c) || len(c.repos) == 0 {
-			c.why = ""
-			continue
-		}
-		without = append(without, c)
-		c.why = e.whyNot(c, &standings[i], crowded[c], v.needs, now)
-		if s := &standings[i]; !s.barred && !crowded[c] && !s.due.After(now) {
-			x.review.queue++
-		}
-	}
-	sortCandidates(without, e.standing)
-	e.shelve(without, now)
-	e.showWaiting(without)
-	x.review.due = false
-	if len(without) > 0 {
+	e.explainPlaces(all, standings, &v, now)
+	if x.review.due = false; x.review.without > 0 {
 		x.review.at = now.Add(reviewEvery)
 	}
 }
 
+// explainPlaces says why relays are not dialled: those that something is kept of, and the best of the others. Of too many the history is
+// given up.
+func (e *Engine) explainPlaces(all []*candidate, standings []standing, v *verdict, now time.Time) {
+	x := &e.election.review
+	x.waiting, x.without, x.queue = nil, 0, len(v.waiting)-len(v.crowded)
+	crowded := map[int]bool{}
+	for _, i := range v.crowded {
+		crowded[i] = true
+	}
+	var kept []int
+	tell := func(i int) {
+		c := all[i]
+		c.why = e.whyNot(c, &standings[i], crowded[i], v.needs, now)
+		if c.remote != nil {
+			e.views.changed[c.url] = c.remote
+			kept = append(kept, i)
+		} else if len(x.waiting) < waitingShown {
+			x.waiting = append(x.waiting, &RelayView{URL: c.url, Health: health.Disconnected, Repos: len(c.repos), Doing: c.why, NoPlace: true})
+		}
+	}
+	shown := func(i int) bool { return len(x.waiting) < waitingShown || all[i].remote != nil }
+	for _, i := range v.waiting {
+		if shown(i) {
+			tell(i)
+		}
+	}
+	var others []int // barred, not due, or without a place since just now
+	for i, c := range all {
+		if c.placed() || len(c.repos) == 0 {
+			c.why = ""
+			continue
+		}
+		x.without++
+		if s := &standings[i]; s.barred || s.due.After(now) || !s.held.IsZero() {
+			others = append(others, i)
+		}
+	}
+	slices.SortFunc(others, func(a, b int) int { return cmp.Compare(all[a].learned, all[b].learned) })
+	for _, i := range others {
+		if shown(i) {
+			tell(i)
+		}
+	}
+	slices.SortFunc(kept, func(a, b int) int { return standings[a].compare(&standings[b]) })
+	e.shelve(all, kept, now)
+}
+
 // admit gives a place to a candidate. Before the picture is complete nobody knows who has the best claim: such a place is not kept.
 func (e *Engine) admit(c *candidate, now time.Time) {
-	r := e.relays[c.url]
+	r := c.remote
 	if r == nil {
 		r = e.newRemote(c.url, Discovered)
 		if c.past != nil {
@@ -193,14 +227,15 @@ func (e *Engine) planPlace(r *remote) bool {
 }
 
 // shelve keeps the history of as many relays without a place as there are places, the best ones; of the others it is given up.
-func (e *Engine) shelve(without []*candidate, now time.Time) {
-	kept := 0
-	for _, c := range without {
-		r := e.relays[c.url]
-		if r == nil || r.conn != 0 {
+func (e *Engine) shelve(all []*candidate, kept []int, now time.Time) {
+	n := 0
+	for _, i := range kept {
+		c := all[i]
+		r := c.remote
+		if r.conn != 0 {
 			continue
 		}
-		if kept++; kept <= e.cfg.MaxRelays {
+		if n++; n <= e.cfg.MaxRelays {
 			continue
 		}
 		c.past = &past{r.health, r.reached()}
@@ -214,7 +249,7 @@ func (e *Engine) shelve(without []*candidate, now time.Time) {
 // whyNot says why a relay is not dialled.
 func (e *Engine) whyNot(c *candidate, s *standing, crowded bool, needs int, now time.Time) string {
 	switch {
-	case e.doubtful(c.url):
+	case c.doubtful():
 		return "not dialled: an address in place of a name, and only one owner names it"
 	case crowded:
 		return fmt.Sprintf("not dialled: its only owner has his %d relays: %s", e.cfg.RelaysPerOwner, npubOf(e.election.owners.names[c.sole]))
@@ -236,16 +271,3 @@ func ownersOf(n int) string {
 }
 
 func npubOf(pk [32]byte) string { return nip34.ArchiveRule{PubKey: pk}.String() }
-
-// showWaiting makes the views of those that nothing is kept of, the best first.
-func (e *Engine) showWaiting(without []*candidate) {
-	x := &e.election.review
-	x.waiting, x.without = nil, len(without)
-	for _, c := range without {
-		if r := e.relays[c.url]; r != nil {
-			e.views.changed[c.url] = r
-		} else if len(x.waiting) < waitingShown {
-			x.waiting = append(x.waiting, &RelayView{URL: c.url, Health: health.Disconnected, Repos: len(c.repos), Doing: c.why, NoPlace: true})
-		}
-	}
-}

@@ -107,6 +107,7 @@ func (r *Runner) Run(ctx context.Context, done <-chan struct{}) {
 			stale = true
 		case <-timer.C:
 			e.Tick(time.Now())
+			stale = true
 		case <-stopping:
 			stopping = nil
 			e.Stop()

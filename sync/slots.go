@@ -97,7 +97,8 @@ func (p slotRules) makesWay(holder, other *standing, now time.Time) bool {
 // verdict is what changes, by index.
 type verdict struct {
 	take, leave []int
-	crowded     []int // of those that wait: their owner has his share
+	waiting     []int // those that go on waiting and are due, the best claims first
+	crowded     []int // of these, those whose owner has his share
 	needs       int   // so many owners win a place from another relay; 0: none can be won
 }
 
@@ -146,7 +147,7 @@ func (p slotRules) decide(all []standing, now time.Time) verdict {
 	for _, i := range waiting {
 		s := &all[i]
 		if full(s) {
-			v.crowded = append(v.crowded, i)
+			v.crowded, v.waiting = append(v.crowded, i), append(v.waiting, i)
 			continue
 		}
 		if kept < p.limit {
@@ -155,6 +156,7 @@ func (p slotRules) decide(all []standing, now time.Time) verdict {
 			v.leave = append(v.leave, loser)
 			share(&all[loser], -1)
 		} else {
+			v.waiting = append(v.waiting, i)
 			continue
 		}
 		share(s, 1)

@@ -28,6 +28,7 @@ func TestEndOfNow(t *testing.T) {
 		{"refused the dial", web.RelayView{PhaseName: "Disconnected", Changes: changed(after, "Disconnected", "dial failed: refused")}, "not reached: dial failed: refused", exitDiffers},
 		{"asked for a pause", web.RelayView{PhaseName: "Disconnected", Changes: changed(before, "Disconnected", "connection lost"), NextDial: at.Add(time.Hour)},
 			"not dialled before", exitDiffers},
+		{"has no place", web.RelayView{PhaseName: "Disconnected", NoPlace: true, Doing: "no free place: 1 owner"}, "no free place: 1 owner", exitDiffers},
 		{"did not answer all", web.RelayView{PhaseName: "ConnectedDegraded", ConnectedSince: before, Changes: changed(after, "ConnectedDegraded", "a batch failed"),
 			Note: "error: \x1b[2Jno"}, "incomplete: error: ", exitDiffers},
 	} {

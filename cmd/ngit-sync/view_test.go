@@ -1,12 +1,15 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
+	"github.com/ngit-sync/ngit-sync/internal/web"
 	"github.com/ngit-sync/ngit-sync/sync"
 )
 
@@ -34,4 +37,19 @@ func TestViewOfARelay(t *testing.T) {
 	require.Empty(t, v.Mode, "nobody is asked")
 	require.Equal(t, "-", modeOf(r))
 	require.Equal(t, "lost", v.LastFailure.Cause)
+}
+
+func TestARelayWithoutAPlaceSaysWhy(t *testing.T) {
+	r := &sync.RelayView{URL: "wss://one.example.com", NoPlace: true, Doing: "no free place: 1 owner, the last place needs 2", Failures: 3, LastFailure: "refused"}
+	v := relayView(r)
+	require.True(t, v.NoPlace)
+	require.Equal(t, r.Doing, v.Doing)
+	var out strings.Builder
+	require.NoError(t, printStatus(&out, statusReport{Relays: []web.RelayView{v}}))
+	require.Contains(t, out.String(), r.Doing, "and not its last failure")
+
+	other := &sync.RelayView{URL: "wss://two.example.com", NoPlace: true, Doing: "no free place: 1 owner, the last place needs 2"}
+	with := &sync.RelayView{URL: "wss://three.example.com", Doing: "live"}
+	words := placeWords([]relayurl.URL{r.URL, with.URL}, &sync.Snapshot{Relays: []*sync.RelayView{with}, Waiting: []*sync.RelayView{r, other}})
+	require.Equal(t, []string{"wss://one.example.com: no free place: 1 owner, the last place needs 2."}, words)
 }
