@@ -321,3 +321,11 @@ func TestTheListOfRelaysThatWaitIsBounded(t *testing.T) {
 	require.Len(t, snapshot.Waiting, waitingShown)
 	require.Equal(t, waitingShown+20, snapshot.NoPlace)
 }
+
+func TestLiveEventsCountForAPlace(t *testing.T) {
+	s := newScript(t)
+	s.picture(named(one, 1))
+	s.sync(one)
+	s.report(relay.LiveSettled{ID: s.conn(one), At: s.now, New: 3})
+	require.Equal(t, 3, s.state.relays[one].Gave)
+}
