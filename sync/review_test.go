@@ -301,10 +301,14 @@ func TestTheHistoryOfRelaysWithoutAPlaceIsBounded(t *testing.T) {
 func TestNobodyLosesAPlaceWhileOurNetworkIsDown(t *testing.T) {
 	s := newScript(t, func(c *Config) { c.MaxRelays = 1 })
 	s.picture(slices.Concat(named(one, 1), named(two, 2)))
+	s.elapse(25 * time.Hour)
 	s.e.outageSince = s.now
 	s.facts(selfsub.Facts{Announcements: named(one, 9), Picture: 1})
-	s.elapse(2 * time.Minute)
+	s.elapse(11 * time.Minute)
 	require.Equal(t, []relayurl.URL{two}, s.placed())
+	s.e.outageSince = time.Time{}
+	s.elapse(11 * time.Minute)
+	require.Equal(t, []relayurl.URL{one}, s.placed())
 }
 
 func TestTheListOfRelaysThatWaitIsBounded(t *testing.T) {
