@@ -124,6 +124,9 @@ func (p *process) get(path string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
+// stopTime is for answers of the own relay (10 s), for rows (10 s), for a database that says no goodbye (3 s), and a slow machine.
+const stopTime = 30 * time.Second
+
 // end sends a signal and gives how the process ended.
 func (p *process) end(sig os.Signal) error {
 	p.t.Helper()
@@ -131,7 +134,7 @@ func (p *process) end(sig os.Signal) error {
 	select {
 	case err := <-p.exited:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(stopTime):
 		p.t.Fatal("does not stop")
 		return nil
 	}

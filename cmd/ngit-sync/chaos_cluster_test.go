@@ -55,6 +55,7 @@ func startCluster(t *testing.T) *cluster {
 	require.NoError(t, err)
 	c.db, err = sql.Open("pgx", c.url.String())
 	require.NoError(t, err)
+	c.db.SetMaxIdleConns(0) // a process that served one would answer for a while after its server has died
 	require.NoError(t, c.db.QueryRowContext(t.Context(), "SHOW data_directory").Scan(&c.data))
 	pid, err := c.pid()
 	require.NoError(t, err)

@@ -24,7 +24,10 @@ const (
 	postgresReaders = 4
 	pingTime        = 5 * time.Second
 	connectTime     = 10 * time.Second // to one host, unless the URL gives connect_timeout
+	detachTime      = 3 * time.Second
 )
+
+var errNoGoodbye = errors.New("the database does not answer, its connections are left to themselves")
 
 // postgresBackend is a schema of a Postgres database. The connection that writes also holds the daemon's lock.
 type postgresBackend struct {
@@ -198,11 +201,24 @@ func (b *postgresBackend) refuses(err error) bool {
 	return false
 }
 
+// detach says goodbye for detachTime at most: of a query that was given up pgx waits 15 s for a server that may be gone without a
+// word. Then the goodbyes go on behind its back, until those 15 s are over or the process ends.
 func (b *postgresBackend) detach(ctx context.Context) error {
-	b.drop(ctx)
-	err := b.read.Close()
-	b.pool.Close()
-	return err
+	gone := make(chan error, 1)
+	go func() {
+		b.drop(ctx)
+		err := b.read.Close()
+		b.pool.Close()
+		gone <- err
+	}()
+	slow := time.NewTimer(detachTime)
+	defer slow.Stop()
+	select {
+	case err := <-gone:
+		return err
+	case <-slow.C:
+		return errNoGoodbye
+	}
 }
 
 func (b *postgresBackend) readers() *sql.DB { return b.read }

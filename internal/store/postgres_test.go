@@ -47,14 +47,20 @@ func newWire(t *testing.T, dsn string) (w *wire, through string) {
 		w.sever(true)
 		w.wg.Wait()
 	})
+	return w, throughAddr(t, dsn, w.listener.Addr().String())
+}
+
+// throughAddr is a database's URL by way of another address.
+func throughAddr(t *testing.T, dsn, addr string) string {
+	t.Helper()
 	u, err := url.Parse(dsn)
 	require.NoError(t, err)
-	u.Host = w.listener.Addr().String()
+	u.Host = addr
 	query := u.Query()
 	query.Del("host")
 	query.Del("port")
 	u.RawQuery = query.Encode()
-	return w, u.String()
+	return u.String()
 }
 
 func (w *wire) accept() {
