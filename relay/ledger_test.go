@@ -24,6 +24,7 @@ type memLedger struct {
 	asked   []event.Ref // of IrrelevantAddressed
 	broken  bool        // reads fail
 	full    atomic.Bool
+	hangs   atomic.Bool // waiting events are read until somebody gives up
 }
 
 func newMemLedger() *memLedger {
@@ -242,7 +243,11 @@ func (l *memLedger) LoadWaiting(_ context.Context, yield func(Waiting)) error {
 	return nil
 }
 
-func (l *memLedger) WaitingEvents(_ context.Context, ids []event.ID) ([]Waiting, error) {
+func (l *memLedger) WaitingEvents(ctx context.Context, ids []event.ID) ([]Waiting, error) {
+	if l.hangs.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.broken {

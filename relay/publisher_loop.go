@@ -144,35 +144,44 @@ func (l *loop) carryOut(ctx context.Context) {
 			default: // as above
 			}
 		case readWaiting:
-			l.spawn(func() {
+			l.look(ctx, func(ctx context.Context) input {
 				rows, err := l.p.o.Ledger.WaitingEvents(ctx, a.ids)
-				l.answer(func(c *core, now time.Time) { c.read(now, a.ids, rows, err) })
+				return func(c *core, now time.Time) { c.read(now, a.ids, rows, err) }
 			})
 		case readRefused:
-			l.spawn(func() {
+			l.look(ctx, func(ctx context.Context) input {
 				ids, position, err := l.p.o.Ledger.Refused(ctx, a.before, a.beyond, readChunk)
-				l.answer(func(c *core, now time.Time) { c.refusedBefore(now, ids, position, err) })
+				return func(c *core, now time.Time) { c.refusedBefore(now, ids, position, err) }
 			})
 		case readIrrelevant:
-			l.spawn(func() {
+			l.look(ctx, func(ctx context.Context) input {
 				ids, err := l.p.o.Ledger.IrrelevantAddressed(ctx, a.ref.PubKey, a.ref.D)
-				l.answer(func(c *core, now time.Time) { c.found(now, ids, err) })
+				return func(c *core, now time.Time) { c.found(now, ids, err) }
 			})
 		case readAuthors:
-			l.spawn(func() {
+			l.look(ctx, func(ctx context.Context) input {
 				authors, err := l.p.o.Ledger.Authors(ctx, a.ids)
-				l.answer(func(c *core, now time.Time) { c.gotAuthors(now, a.works, a.ids, authors, err) })
+				return func(c *core, now time.Time) { c.gotAuthors(now, a.works, a.ids, authors, err) }
 			})
 		case readWritten:
-			l.spawn(func() {
+			l.look(ctx, func(ctx context.Context) input {
 				ids, err := l.p.o.Ledger.Written(ctx, a.by)
-				l.answer(func(c *core, now time.Time) { c.gotWritten(now, ids, err) })
+				return func(c *core, now time.Time) { c.gotWritten(now, ids, err) }
 			})
 		}
 	}
 	l.fillJobs()
 	l.arm(l.core.next())
 	l.show()
+}
+
+// look reads the store in a helper, for storeWait at most: a database can be gone without a word.
+func (l *loop) look(ctx context.Context, read func(context.Context) input) {
+	l.spawn(func() {
+		ctx, cancel := context.WithTimeout(ctx, storeWait)
+		defer cancel()
+		l.answer(read(ctx))
+	})
 }
 
 // tell waits for the engine, which is prompt. When the daemon ends it may be gone already.

@@ -103,6 +103,7 @@ const (
 	haltBase      = time.Minute      // before the first probe of an own relay that wants a login, doubling
 	haltMax       = time.Hour        //
 	storeRetry    = 5 * time.Second  // after a failed read of the store
+	storeWait     = 30 * time.Second // for one read of the store
 	loadTries     = 13               // reads of the store at the start, storeRetry apart: a minute
 	answerCeiling = 10 * time.Minute // for an OK while others come
 	maxWoken      = 1024             // events from the pending table in the queue

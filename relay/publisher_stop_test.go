@@ -59,6 +59,26 @@ func TestPublisherAsksItsStoreAgainAtTheStart(t *testing.T) {
 	})
 }
 
+// A store that never answers a read is asked again.
+func TestPublisherGivesUpAReadOfItsStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startShell(t, relaytest.Options{})
+		root := issue("i", 2, 1, "x")
+		s.deliver(1, 1, signed(repo("a", 1, "x", benchStart), 1), signed(comment("c", 3, root), 3))
+		s.end(1, 1)
+		s.ledger.hangs.Store(true)
+		s.deliver(1, 2, signed(root, 2))
+		s.end(1, 2)
+		time.Sleep(storeWait - time.Second)
+		require.Len(t, s.received(), 2)
+		s.ledger.hangs.Store(false)
+		time.Sleep(time.Second + storeRetry + time.Second)
+		synctest.Wait()
+		require.Len(t, s.received(), 3)
+		s.finish()
+	})
+}
+
 func TestPublisherDoesNotWaitLongerThanItsDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startShell(t, relaytest.Options{Policy: func(*nostr.Event) *relaytest.Verdict {

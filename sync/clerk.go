@@ -1,6 +1,12 @@
 package sync
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// recallWait is for one answer of the ledger. What is queued is written first, and a database can be gone without a word.
+const recallWait = time.Minute
 
 // clerk asks the ledger for the engine, one question at a time, because the database may let us wait.
 type clerk struct {
@@ -24,7 +30,9 @@ func startClerk(ctx context.Context, ledger Ledger) *clerk {
 		for {
 			select {
 			case q := <-c.questions:
-				answer, err := ledger.Recall(ctx, q.Query)
+				asking, giveUp := context.WithTimeout(ctx, recallWait)
+				answer, err := ledger.Recall(asking, q.Query)
+				giveUp()
 				select {
 				case c.answers <- recollection{q.Number, answer, err}:
 				case <-ctx.Done():

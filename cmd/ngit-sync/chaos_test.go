@@ -103,14 +103,22 @@ func survive(t *testing.T, p chaosPlan) chaosReport {
 	w.launch()
 	w.arrive()
 	w.atPeace()
-	before := w.census()
+	before := census{}
+	for range quietSamples {
+		for name, n := range w.census() {
+			before[name] = max(before[name], n)
+		}
+		<-time.After(sampleEvery)
+	}
 	t.Logf("before: %v", before)
 
 	counts := w.suffer()
 	over := time.Now()
 	wanted := w.accepted()
+	var left []string
 	defer func() {
 		if t.Failed() {
+			t.Logf("left over: %v", left)
 			w.tell(wanted)
 		}
 	}()
@@ -120,22 +128,31 @@ func survive(t *testing.T, p chaosPlan) chaosReport {
 	for id := range w.held() {
 		require.Contains(t, wanted, id, "nobody has written it")
 	}
-	var left []string
+	quiet := 0 // samples in a row: what is between two connections has less for a moment
 	w.within("nothing is left over", func() bool {
-		left = w.census().beyond(before, w.databases()...)
-		return len(left) == 0
+		quiet++
+		if left = w.census().beyond(before, w.databases()...); len(left) > 0 {
+			quiet = 0
+		}
+		return quiet == quietSamples
 	})
 	t.Logf("after: %v", w.census())
 	w.end(daemonStopped)
 	return chaosReport{events: len(wanted), daemons: len(w.all), slowest: took, faults: counts}
 }
 
+// The daemon is quiet when so many looks at it show the same.
+const (
+	quietSamples = 10
+	sampleEvery  = 100 * time.Millisecond
+)
+
 // chaosPatience is for what a ping after 30 s, its pong, and a wait of the own relay's line of 30 s lead to.
 const chaosPatience = 3 * time.Minute
 
 func (w *chaosWorld) within(what string, cond func() bool) {
 	w.t.Helper()
-	require.Eventually(w.t, cond, chaosPatience, 100*time.Millisecond, what)
+	require.Eventually(w.t, cond, chaosPatience, sampleEvery, what)
 }
 
 // atPeace waits until every relay is caught up with and the daemon is ready.
