@@ -122,11 +122,10 @@ func (q *fifo[T]) pop() {
 
 // verify is a worker.
 func (l *loop) verify() {
-	keys := event.NewVerifier()
 	for {
 		select {
 		case c := <-l.jobs:
-			c.ok = keys.Verify(c.event)
+			c.ok = c.event.Verify()
 			select {
 			case l.results <- c:
 			case <-l.quit:

@@ -44,6 +44,16 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+func BenchmarkVerify(b *testing.B) {
+	e, err := Wrap(sign(b, nostr.Event{Kind: 1, Content: strings.Repeat("x", 300)}))
+	require.NoError(b, err)
+	for b.Loop() {
+		if !e.Verify() {
+			b.Fatal("signature")
+		}
+	}
+}
+
 func BenchmarkReferences(b *testing.B) {
 	for name, count := range map[string]int{"3": 3, "2000": 2000} {
 		var tags nostr.Tags
