@@ -27,8 +27,11 @@ func (*noLedger) Full() bool                             { return false }
 
 func (*noLedger) LoadKnown(context.Context, func(event.ID, relay.Disposition)) error { return nil }
 func (*noLedger) LoadOffers(context.Context, func(event.ID, relay.Offer)) error      { return nil }
-func (*noLedger) LoadIrrelevant(context.Context, func(event.ID, relayurl.URL)) error { return nil }
 func (*noLedger) LoadWaiting(context.Context, func(relay.Waiting)) error             { return nil }
+
+func (*noLedger) LoadBooked(context.Context, func(event.ID, relay.Disposition, relayurl.URL)) error {
+	return nil
+}
 
 func (*noLedger) Refused(context.Context, time.Time, int64, int) ([]event.ID, int64, error) {
 	return nil, 0, nil

@@ -28,7 +28,9 @@ type core struct {
 	scope       *scope
 	known       map[event.ID]Disposition
 	offers      map[event.ID]Offer // of refused ones that may be offered again
-	irrelevant  *irrelevantBook
+	irrelevant  *idBook
+	refusals    *idBook // rejected, over a limit, superseded
+	tombs       *idBook
 	outside     int // ids known to be irrelevant
 	seq         Seq // of the last row given to the ledger
 	storedCount int // events that the own relay took newly
@@ -128,7 +130,9 @@ func newCore(o PublisherOptions) *core {
 		scope:      newScope(o.Rules, o.ForeignRepos, foreignBytes),
 		known:      make(map[event.ID]Disposition),
 		offers:     make(map[event.ID]Offer),
-		irrelevant: newIrrelevantBook(o.IrrelevantPerSource, o.IrrelevantIDs),
+		irrelevant: newIDBook(o.IrrelevantPerSource, o.IrrelevantIDs),
+		refusals:   newIDBook(o.RefusedIDs, o.RefusedIDs),
+		tombs:      newIDBook(o.Tombstones, o.Tombstones),
 		loaded:     o.PublishAtOnce,
 		works:      make(map[event.ID]*work),
 		versions:   make(map[event.Ref][]*work),

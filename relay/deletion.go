@@ -305,12 +305,13 @@ func (c *core) tellDeleted(d Deletion, ids []event.ID) {
 // more. Only what was accepted can be superseded.
 func (c *core) amend(ids []event.ID, to Disposition, reason string) {
 	var changed []event.ID
+	was := make(map[event.ID]Disposition)
 	for _, id := range ids {
 		d := c.known[id]
 		if c.works[id] != nil || d == to || (to == Superseded && d != Stored && d != Held) {
 			continue
 		}
-		changed = append(changed, id)
+		changed, was[id] = append(changed, id), d
 		c.know(id, to)
 		c.setOffer(id, Offer{})
 	}
@@ -323,6 +324,9 @@ func (c *core) amend(ids []event.ID, to Disposition, reason string) {
 			c.unpark(r)
 		}
 		c.wakeDeletions(id)
+	}
+	for _, id := range changed {
+		c.enterBook("", id, was[id]) // who brought it is in its row
 	}
 }
 

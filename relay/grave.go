@@ -10,7 +10,7 @@ import (
 )
 
 // Bounds of graves: an author names what he likes in a deletion, also what does not exist. Rows of the ledger that say tombstone do
-// not count; what falls out here can come back only if nobody here knew it.
+// not count, they have a bound of their own.
 const (
 	gravesKept     = 100_000
 	gravesOfAuthor = 10_000

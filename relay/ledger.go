@@ -118,8 +118,9 @@ type Ledger interface {
 	Exhume(graves []Grave) Seq
 	// LoadKnown calls yield for every ledger row, irrelevant ones included.
 	LoadKnown(ctx context.Context, yield func(event.ID, Disposition)) error
-	// LoadIrrelevant calls yield for every irrelevant ledger row with who brought it, the oldest first.
-	LoadIrrelevant(ctx context.Context, yield func(id event.ID, source relayurl.URL)) error
+	// LoadBooked calls yield for every ledger row that is irrelevant, rejected, over a limit of the own relay's, superseded or a
+	// tombstone, with who brought it, the oldest first.
+	LoadBooked(ctx context.Context, yield func(id event.ID, d Disposition, source relayurl.URL)) error
 	// Refused lists up to n rejected and irrelevant rows that have not changed since a moment, in the order of rows beyond a
 	// position, and the position to go on from; fewer than n are the last.
 	Refused(ctx context.Context, before time.Time, beyond int64, n int) (ids []event.ID, position int64, err error)

@@ -97,9 +97,9 @@ func (l *memLedger) refused(before time.Time, ds ...Disposition) []Entry {
 	return out
 }
 
-func (l *memLedger) LoadIrrelevant(_ context.Context, yield func(event.ID, relayurl.URL)) error {
-	for _, e := range l.refused(time.Unix(1<<40, 0), Irrelevant) {
-		yield(e.Event.ID, e.Source)
+func (l *memLedger) LoadBooked(_ context.Context, yield func(event.ID, Disposition, relayurl.URL)) error {
+	for _, e := range l.refused(time.Unix(1<<40, 0), Irrelevant, Rejected, OwnLimit, Superseded, Tombstone) {
+		yield(e.Event.ID, e.Disposition, e.Source)
 	}
 	return nil
 }

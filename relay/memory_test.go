@@ -97,7 +97,22 @@ func TestMemoryAtTheLimits(t *testing.T) {
 		{"ids that are known to be irrelevant", 20, 10 << 20, func(*testing.T) any {
 			f := newFlooded(func(o *PublisherOptions) { o.IrrelevantIDs, o.IrrelevantPerSource = 50_000, 10_000 })
 			for n := range 150_000 {
-				f.loadIrrelevant(idNumber(n), relayurl.URL(fmt.Sprintf("wss://r%d.example", n%20)))
+				f.loadBooked(idNumber(n), Irrelevant, relayurl.URL(fmt.Sprintf("wss://r%d.example", n%20)))
+			}
+			return f
+		}},
+		{"ids that were refused or superseded", 10, 20 << 20, func(*testing.T) any {
+			f := newFlooded(func(o *PublisherOptions) { o.RefusedIDs = 50_000 })
+			for n := range 150_000 {
+				f.loadBooked(idNumber(n), Rejected, relayurl.URL(fmt.Sprintf("wss://r%d.example", n%20)))
+				f.setOffer(idNumber(n), offerAfter(benchStart, Rejected, 0))
+			}
+			return f
+		}},
+		{"tombstones", 10, 10 << 20, func(*testing.T) any {
+			f := newFlooded(func(o *PublisherOptions) { o.Tombstones = 50_000 })
+			for n := range 150_000 {
+				f.loadBooked(idNumber(n), Tombstone, relayurl.URL(fmt.Sprintf("wss://r%d.example", n%20)))
 			}
 			return f
 		}},

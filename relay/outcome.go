@@ -79,6 +79,7 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 		}
 	}
 	o := offerAfter(c.now, d, w.offers)
+	before := c.known[w.event.ID]
 	c.know(w.event.ID, d)
 	c.setOffer(w.event.ID, o)
 	c.seq = c.o.Ledger.Record(Entry{Event: w.event, Disposition: d, Reason: reason, Source: w.source, At: c.now, Offer: o})
@@ -92,12 +93,10 @@ func (c *core) conclude(w *work, d Disposition, reason string) {
 			c.reoffer(w.event.Coordinate())
 		}
 	}
-	if d == Irrelevant {
-		c.bookIrrelevant(w.source, w.event.ID)
-		if w.event.Kind == event.KindAnnouncement {
-			for _, t := range w.joins {
-				t.outside++
-			}
+	c.enterBook(w.source, w.event.ID, before)
+	if d == Irrelevant && w.event.Kind == event.KindAnnouncement {
+		for _, t := range w.joins {
+			t.outside++
 		}
 	}
 	if w.row != nil {

@@ -101,8 +101,8 @@ func (p *Publisher) load(ctx context.Context, c *core) error {
 		}
 		c.loadHeld(events)
 	}
-	if err := p.o.Ledger.LoadIrrelevant(ctx, c.loadIrrelevant); err != nil {
-		return fmt.Errorf("load irrelevant events: %w", err)
+	if err := p.o.Ledger.LoadBooked(ctx, c.loadBooked); err != nil {
+		return fmt.Errorf("load refused and irrelevant events: %w", err)
 	}
 	if err := p.o.Ledger.LoadOffers(ctx, c.setOffer); err != nil {
 		return fmt.Errorf("load refused events: %w", err)

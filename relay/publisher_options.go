@@ -41,6 +41,8 @@ type PublisherOptions struct {
 
 	IrrelevantIDs       int           // remembered in all, 1,000,000
 	IrrelevantPerSource int           // and per source relay, 50,000
+	RefusedIDs          int           // rejected, over a limit of the own relay's or superseded, 500,000
+	Tombstones          int           // remembered, 500,000
 	Retention           time.Duration // of ids that were rejected or irrelevant, 90 days
 	ForeignRepos        int           // announcements on the own relay that are out of scope, 20,000
 
@@ -69,6 +71,8 @@ func (o PublisherOptions) withDefaults() PublisherOptions {
 	def(&o.FutureSkew, 15*time.Minute)
 	def(&o.IrrelevantIDs, 1_000_000)
 	def(&o.IrrelevantPerSource, 50_000)
+	def(&o.RefusedIDs, 500_000)
+	def(&o.Tombstones, 500_000)
 	def(&o.Retention, 90*24*time.Hour)
 	def(&o.ForeignRepos, 20_000)
 	def(&o.ForeignPerSecond, 5)

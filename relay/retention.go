@@ -6,7 +6,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
-	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
 // When refusals that are older than PublisherOptions.Retention are forgotten: some time after the start, then daily.
@@ -61,18 +60,5 @@ func (c *core) refusedBefore(now time.Time, ids []event.ID, position int64, err 
 	c.pruneAt, c.pruned = now, position
 	if len(ids) < readChunk {
 		c.pruneAt, c.pruned = now.Add(pruneEvery), 0
-	}
-}
-
-// loadIrrelevant takes an irrelevant id from the store, in the order in which they came there.
-func (c *core) loadIrrelevant(id event.ID, source relayurl.URL) {
-	c.know(id, Irrelevant)
-	c.bookIrrelevant(source, id)
-}
-
-// bookIrrelevant counts an irrelevant id, and forgets the one that has to go for it.
-func (c *core) bookIrrelevant(source relayurl.URL, id event.ID) {
-	if old, full := c.irrelevant.enter(source, id); full && c.known[old] == Irrelevant {
-		c.forget(old)
 	}
 }

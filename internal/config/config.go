@@ -44,7 +44,7 @@ type Embedded struct {
 // Database is where the daemon keeps what it knows.
 type Database struct {
 	URL       Secret        `key:"url" default:"sqlite:ngit-sync.db" form:"database" flag:"database" doc:"where the daemon keeps what it knows of events and relays"`
-	Retention time.Duration `key:"retention" default:"2160h" min:"1ns" doc:"how long it is remembered that an event was rejected or irrelevant; the rest stays"`
+	Retention time.Duration `key:"retention" default:"2160h" min:"1ns" doc:"how long it is remembered that an event was rejected or irrelevant"`
 }
 
 // Sync is when and what to ask.

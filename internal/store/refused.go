@@ -17,23 +17,28 @@ import (
 // sqlRefused is the condition of rows that were judged by our rules or by the own relay's, which change.
 var sqlRefused = fmt.Sprintf(`disposition IN (%d, %d)`, relay.Rejected, relay.Irrelevant)
 
-// LoadIrrelevant calls yield for every irrelevant ledger row with who brought it, the oldest first. It waits until what was queued
-// before is written.
-func (s *Store) LoadIrrelevant(ctx context.Context, yield func(id event.ID, source relayurl.URL)) error {
+// sqlBooked is the condition of rows of which the publisher keeps a bounded number.
+var sqlBooked = fmt.Sprintf(`disposition IN (%d, %d, %d, %d, %d)`,
+	relay.Rejected, relay.Irrelevant, relay.OwnLimit, relay.Superseded, relay.Tombstone)
+
+// LoadBooked calls yield for every ledger row of an event that the own relay does not have and that waits for nothing, with who brought
+// it, the oldest first. It waits until what was queued before is written.
+func (s *Store) LoadBooked(ctx context.Context, yield func(id event.ID, d relay.Disposition, source relayurl.URL)) error {
 	if err := s.Flush(ctx); err != nil {
-		return fmt.Errorf("load irrelevant ids: %w", err)
+		return fmt.Errorf("load booked ids: %w", err)
 	}
-	const query = `SELECT l.id, u.url FROM ledger l LEFT JOIN urls u ON u.num = l.source WHERE l.disposition = $1 ORDER BY l.num`
-	err := scan(ctx, s.backend.readers(), query, []any{int64(relay.Irrelevant)}, func(read func(...any) error) error {
+	query := `SELECT l.id, l.disposition, u.url FROM ledger l LEFT JOIN urls u ON u.num = l.source WHERE l.` + sqlBooked + ` ORDER BY l.num`
+	err := scan(ctx, s.backend.readers(), query, nil, func(read func(...any) error) error {
 		var id, source sql.RawBytes
-		if err := read(&id, &source); err != nil {
+		var d relay.Disposition
+		if err := read(&id, &d, &source); err != nil {
 			return err
 		}
-		yield(fit(id), relayurl.URL(source))
+		yield(fit(id), d, relayurl.URL(source))
 		return nil
 	})
 	if err != nil {
-		return advise(fmt.Errorf("load irrelevant ids: %w", err))
+		return advise(fmt.Errorf("load booked ids: %w", err))
 	}
 	return nil
 }

@@ -44,15 +44,24 @@ func testRefused(t *testing.T, db Database) {
 	}
 	require.Equal(t, want, got)
 
-	irrelevant := map[event.ID]relayurl.URL{}
+	type brought struct {
+		disposition relay.Disposition
+		source      relayurl.URL
+	}
+	booked := map[event.ID]brought{}
 	var order []event.ID
-	require.NoError(t, s.LoadIrrelevant(deadline(t), func(id event.ID, source relayurl.URL) {
-		irrelevant[id], order = source, append(order, id)
+	require.NoError(t, s.LoadBooked(deadline(t), func(id event.ID, d relay.Disposition, source relayurl.URL) {
+		booked[id], order = brought{d, source}, append(order, id)
 	}))
-	require.Len(t, irrelevant, 5+1, "eight of the old ones are forgotten")
-	require.Equal(t, beta, irrelevant[note(t, 101).ID])
-	require.Equal(t, alpha, irrelevant[note(t, 25).ID])
-	require.Equal(t, note(t, 101).ID, order[0], "the oldest first")
+	require.Len(t, booked, 60-10-8, "eight of the old ones are forgotten, ten are stored")
+	for i := range 30 {
+		d := dispositions[i%len(dispositions)]
+		if d != relay.Stored {
+			require.Equal(t, brought{d, beta}, booked[note(t, 100+i).ID])
+		}
+	}
+	require.Equal(t, brought{relay.Irrelevant, alpha}, booked[note(t, 25).ID])
+	require.Equal(t, []event.ID{note(t, 0).ID, note(t, 100).ID, note(t, 101).ID}, order[:3], "the oldest first")
 }
 
 func testRescope(t *testing.T, db Database) {
