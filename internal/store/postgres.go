@@ -71,6 +71,13 @@ func (b *postgresBackend) attach(ctx context.Context, wait time.Duration, blocke
 		return fmt.Errorf("connect: %w", err)
 	}
 	b.conn = conn
+	// A host that is gone without a word keeps the lock until the server's keepalive finds out: with these in a minute, by default in two
+	// hours. Settings of the session and not of the start, which a pooler would refuse; on a Unix socket they mean nothing.
+	_, err = conn.Exec(ctx, `SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+		set_config('tcp_keepalives_count', '3', false)`)
+	if err != nil {
+		return fmt.Errorf("set keepalives: %w", err)
+	}
 	if err := b.endStaleSession(ctx); err != nil {
 		return err
 	}
@@ -92,7 +99,7 @@ func (b *postgresBackend) attach(ctx context.Context, wait time.Duration, blocke
 }
 
 // endStaleSession ends our own earlier session when the server has not noticed yet that its connection broke: it would
-// hold the lock until the server's keepalive finds out, hours later.
+// hold the lock until the server's keepalive finds out.
 func (b *postgresBackend) endStaleSession(ctx context.Context) error {
 	if b.last.pid == 0 {
 		return nil
