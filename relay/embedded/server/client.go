@@ -33,6 +33,7 @@ type client struct {
 
 	// The reader's.
 	subs      map[string]context.CancelFunc // open subscriptions and how to end their stored query
+	kept      map[string]int64              // bytes of their filters
 	sessions  map[string]*session
 	challenge string
 	proven    map[event.PubKey]bool
@@ -40,6 +41,7 @@ type client struct {
 
 var (
 	errTooSlow = errors.New("client does not read what it is sent")
+	errTooMuch = errors.New("all clients have too much waiting, and this one the most")
 	errGoodbye = errors.New("relay closes")
 )
 
@@ -49,7 +51,7 @@ func newClient(s *Server, conn *websocket.Conn, host string) *client {
 		orders: make(chan *order, ordersWait), quiet: make(chan struct{}, 1),
 		prompt: make(chan []byte, promptFrames),
 		bulk:   make(chan []byte, bulkFrames),
-		subs:   map[string]context.CancelFunc{}, sessions: map[string]*session{}, proven: map[event.PubKey]bool{},
+		subs:   map[string]context.CancelFunc{}, kept: map[string]int64{}, sessions: map[string]*session{}, proven: map[event.PubKey]bool{},
 	}
 }
 
@@ -58,6 +60,8 @@ func (c *client) run(ctx context.Context) error {
 	defer c.cancel(nil)
 	g, ctx := errgroup.WithContext(ctx)
 	c.ctx = ctx
+	c.srv.backlog.enter(c)
+	defer c.srv.backlog.leave(c)
 	g.Go(c.read)
 	g.Go(c.submit)
 	g.Go(c.write)
@@ -66,7 +70,7 @@ func (c *client) run(ctx context.Context) error {
 	c.working.Wait()
 	c.srv.hub.post(forget{client: c})
 	_ = c.conn.CloseNow() // usually closed by now
-	if cause := context.Cause(ctx); errors.Is(cause, errTooSlow) {
+	if cause := context.Cause(ctx); errors.Is(cause, errTooSlow) || errors.Is(cause, errTooMuch) {
 		return cause
 	}
 	return err
@@ -82,6 +86,7 @@ func (c *client) tell(frame []byte) {
 	}
 	select {
 	case c.prompt <- frame:
+		c.srv.backlog.add(c, n)
 	default:
 		c.promptBytes.Add(-n)
 		c.cancel(errTooSlow)
@@ -136,6 +141,7 @@ func (c *client) write() error {
 
 func (c *client) writePrompt(f []byte) error {
 	c.promptBytes.Add(-int64(len(f)))
+	defer c.srv.backlog.add(c, -int64(len(f)))
 	return c.send(f)
 }
 

@@ -32,6 +32,7 @@ func (c *client) takeEvent(raw []byte) error {
 	}
 	// Counted before the look at stop: the writer hangs up only when it has seen stop and then nothing in flight.
 	c.inflight.Add(1)
+	c.srv.backlog.add(c, e.Weight())
 	select {
 	case <-c.srv.stop:
 		c.answer(e, Answer{Message: "error: the relay is closing"})
@@ -78,6 +79,7 @@ func (c *client) submit() error {
 // is woken.
 func (c *client) answer(e *event.Event, a Answer) {
 	c.tell(okFrame(e.Event.ID, a.OK, a.Message))
+	c.srv.backlog.add(c, -e.Weight())
 	if c.inflight.Add(-1) == 0 {
 		select {
 		case c.quiet <- struct{}{}:

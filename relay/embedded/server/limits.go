@@ -19,6 +19,7 @@ type Limits struct {
 	Reconciliations int           // NIP-77 sessions at a time over all clients, 8; negative: not served
 	ReconcileItems  int           // events of one NIP-77 session, 1,000,000
 	OutBytes        int64         // answers and live events that wait for one client, 16 MiB
+	TotalBytes      int64         // that wait for all clients or are kept of them, 256 MiB; who has the most is cut off
 	Delay           time.Duration // before a REQ is answered; 0: at once
 	Event           event.Limits
 }
@@ -35,6 +36,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Reconciliations, 8)
 	def(&l.ReconcileItems, 1_000_000)
 	def(&l.OutBytes, 16<<20)
+	def(&l.TotalBytes, 256<<20)
 	if l.Event == (event.Limits{}) {
 		l.Event = event.DefaultLimits()
 	}

@@ -78,6 +78,7 @@ func (c *client) open(sub string, filters []nostr.Filter) error {
 		c.tell(closedFrame(sub, fmt.Sprintf("rate-limited: too many subscriptions, at most %d at a time", c.srv.limits.Subscriptions)))
 		return nil
 	}
+	c.keep(sub, weightOf(filters))
 	ack := make(chan struct{})
 	if !c.srv.hub.post(listen{client: c, sub: sub, filters: filters, ack: ack}) {
 		return errGoodbye
@@ -100,7 +101,16 @@ func (c *client) close(sub string) {
 	}
 	end()
 	delete(c.subs, sub)
+	c.keep(sub, 0)
 	c.srv.hub.post(forget{client: c, sub: sub})
+}
+
+// keep counts the bytes of a subscription's filters in place of those that it had.
+func (c *client) keep(sub string, bytes int64) {
+	c.srv.backlog.add(c, bytes-c.kept[sub])
+	if c.kept[sub] = bytes; bytes == 0 {
+		delete(c.kept, sub)
+	}
 }
 
 // answerStored sends what is stored, newest first per filter, and EOSE.
@@ -137,16 +147,30 @@ func (c *client) query(ctx context.Context, sub string, f nostr.Filter) error {
 	for chunk := range slices.Chunk(ids, fetchAtOnce) {
 		// Collected before it is sent: a client that reads slowly must not hold a token, or a snapshot of the store.
 		frames := make([][]byte, 0, len(chunk))
+		bytes := int64(0)
 		err := c.withToken(ctx, func() error {
-			return c.srv.backend.Fetch(ctx, chunk, func(raw []byte) { frames = append(frames, eventFrame(sub, raw)) })
+			return c.srv.backend.Fetch(ctx, chunk, func(raw []byte) {
+				frames = append(frames, eventFrame(sub, raw))
+				bytes += int64(len(raw))
+			})
 		})
 		if err != nil {
 			return fmt.Errorf("fetch: %w", err)
 		}
-		for _, frame := range frames {
-			if err := c.stream(ctx, frame); err != nil {
-				return err
-			}
+		c.srv.backlog.add(c, bytes)
+		err = c.streamAll(ctx, frames)
+		c.srv.backlog.add(c, -bytes)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *client) streamAll(ctx context.Context, frames [][]byte) error {
+	for _, frame := range frames {
+		if err := c.stream(ctx, frame); err != nil {
+			return err
 		}
 	}
 	return nil

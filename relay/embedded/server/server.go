@@ -36,6 +36,7 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	hub      *hub
+	backlog  *backlog
 
 	verifying chan struct{} // one token per signature check
 	querying  chan struct{} // one token per stored query
@@ -59,6 +60,7 @@ func Listen(ctx context.Context, addr string, o Options) (*Server, error) {
 	}
 	s := &Server{
 		backend: o.Backend, limits: o.Limits.withDefaults(), log: o.Log, listener: ln, hub: newHub(),
+		backlog:   newBacklog(o.Limits.withDefaults().TotalBytes),
 		verifying: make(chan struct{}, 2*runtime.GOMAXPROCS(0)),
 		querying:  make(chan struct{}, queriesAtOnce),
 		stop:      make(chan struct{}), served: make(chan struct{}),
