@@ -171,13 +171,7 @@ func (w *chaosWorld) lives() {
 // failedToLoad reports whether the last words of a daemon are that its database could not be read at the start.
 func failedToLoad(said string) bool {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
-	last := lines[len(lines)-1]
-	for _, start := range []string{"database.url", "compare scope", "stored state"} {
-		if strings.HasPrefix(last, "ngit-sync: "+start) {
-			return true
-		}
-	}
-	return false
+	return strings.HasPrefix(lines[len(lines)-1], "ngit-sync: database.url: ")
 }
 
 // arrive waits for the daemon that was started.

@@ -66,11 +66,11 @@ func newRing(ctx context.Context, set settings, dialer *relay.Dialer, db databas
 		Negentropy: set.cfg.Sync.Negentropy != "off", Unpaced: true,
 	})})
 	if err := db.Rescope(ctx, set.scope()); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("database.url: %w", err)
 	}
 	state, err := db.Load(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("stored state: %w", err)
+		return nil, fmt.Errorf("database.url: %w", err)
 	}
 	engine, err := sync.New(set.engine(), state, log.Named("sync"), sync.NewMetrics(reg), time.Now())
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 func (s *Store) Load(ctx context.Context) (*sync.State, error) {
 	tx, err := s.backend.readers().BeginTx(ctx, s.backend.snapshot())
 	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
+		return nil, advise(fmt.Errorf("load: %w", err))
 	}
 	defer tx.Rollback() //nolint:errcheck // nothing was written
 	l := &loader{tx: tx, log: s.log, state: &sync.State{}, repos: map[int64]*loadedRepo{}, relays: map[int64]relayurl.URL{}}
