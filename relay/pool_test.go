@@ -91,3 +91,18 @@ func TestLoadedStateGoesOn(t *testing.T) {
 	ledger.fail(true)
 	require.ErrorIs(t, p.load(t.Context(), newCore(r.c.o)), errStoreBroken)
 }
+
+// What was parked for one event and is woken by it comes into the queue by and by.
+func TestRowsInTheQueueAreBounded(t *testing.T) {
+	b := newBench(t)
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	root := issue("root", 2, 1, "x")
+	for i := range 3 * maxWoken {
+		b.historic(comment(fmt.Sprint("c", i), 3, root))
+	}
+	require.Len(t, b.c.pool.rows, 3*maxWoken)
+	b.historic(root)
+	b.ok(root)
+	require.Equal(t, maxWoken, b.c.woken)
+	require.Len(t, b.c.works, maxWoken)
+}

@@ -21,8 +21,7 @@ type Order struct {
 var ErrNotNow = errors.New("not now")
 
 const (
-	maxChangeBytes = 4096 // of a request's body, which holds nothing that is needed
-	changeTimeout  = 10 * time.Second
+	changeTimeout = 10 * time.Second
 )
 
 type changedAnswer struct {
@@ -31,7 +30,6 @@ type changedAnswer struct {
 
 // change serves POST /api/v1/relays/{verb}. Whoever has the token may do it; there is no cookie, so a page of another origin has none.
 func (v *views) change(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxChangeBytes)
 	if !v.authorized(r) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="ngit-sync"`)
 		v.fail(w, http.StatusUnauthorized, errors.New("a change needs the token: Authorization: Bearer, and what http.token_file holds"))
