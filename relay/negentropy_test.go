@@ -213,3 +213,22 @@ func TestRefusalsOfNegentropy(t *testing.T) {
 		})
 	}
 }
+
+// A relay that refuses as too large whatever it is asked to reconcile has a filter split a bounded number of times; the rest is paged.
+func TestSplitsOfABatchAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		events := relaytest.Notes(3000, 1, 100_000)
+		lack, ours := everyNth(events, 2)
+		script := speaking(events)
+		script.Negentropy.Cap = 2
+		g := newNegRig(t, script, ours)
+		since, until := events[0].CreatedAt, events[len(events)-1].CreatedAt // else most splits are empty, and the depth ends first
+		g.ask(1, nostr.Filter{Kinds: []int{1}, Since: new(min(since, until)), Until: new(max(since, until))})
+		end := g.wait(1)
+		require.Empty(t, end.Err)
+		require.GreaterOrEqual(t, len(g.sink.ids(1)), len(lack))
+		n := len(g.relay.Reconciliations())
+		require.Greater(t, n, maxSplits)
+		require.LessOrEqual(t, n, 2*maxSplits+1)
+	})
+}
