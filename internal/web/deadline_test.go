@@ -3,6 +3,7 @@ package web
 import (
 	"io"
 	"net"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,7 +47,7 @@ func endsAfter(t *testing.T, sent string, reads time.Duration) (took time.Durati
 	require.NoError(t, err)
 	took = time.Since(began)
 	require.NoError(t, s.http.Close())
-	<-served
+	require.ErrorIs(t, <-served, http.ErrServerClosed)
 	return took, got
 }
 
