@@ -190,7 +190,7 @@ func (c *comparison) announcements(ctx context.Context) error {
 		if err != nil || c.ended || c.knows(e.ID) || !c.worth(e) {
 			return
 		}
-		c.tell(a.Slim())
+		c.follow(a.Slim())
 		if theirs.add(candidate{a.Ref, version{a.CreatedAt, a.ID}, e.Weight()}); theirs.weight < c.o.MostBytes {
 			return
 		}
@@ -208,6 +208,20 @@ func (c *comparison) announcements(ctx context.Context) error {
 		c.miss(&missing{Event: Event{a.id, event.KindAnnouncement, a.createdAt, a.ref.PubKey}, repos: c.index.RootsOf(a.ref)})
 	}
 	return err
+}
+
+// follow takes in an announcement that the own relay lacks. One that takes a repository out of scope which the own relay keeps is to be
+// published there, but until it is, the repository is compared.
+func (c *comparison) follow(a *nip34.Announcement) {
+	before, known := c.index.Newest(a.Ref)
+	covered := c.index.Covers(a.Ref)
+	c.tell(a)
+	if !known || !covered || c.index.Covers(a.Ref) {
+		return
+	}
+	if _, mine := c.mine[before.ID]; mine {
+		c.index.Apply([]*nip34.Announcement{before}, []event.Ref{a.Ref})
+	}
 }
 
 func (c *comparison) tell(a *nip34.Announcement) {

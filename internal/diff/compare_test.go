@@ -199,6 +199,22 @@ func TestWhatIsOfNoUseHereIsNotMissing(t *testing.T) {
 	}
 }
 
+// The announcement that ends a listing is published to the own relay, which keeps the repository until then.
+func TestARepositoryThatLeavesIsComparedWhileTheOwnRelayKeepsIt(t *testing.T) {
+	tool := announce(alice, "tool", begin)
+	leaves := relaytest.Event(alice, event.KindAnnouncement, begin+10, "", nostr.Tag{"d", "tool"})
+	lost := issue(bob, coordinate(alice, "tool"), begin+5)
+	for name, dialect := range dialects {
+		t.Run(name, func(t *testing.T) {
+			res, _, err := compare(t, relaytest.Options{Events: []nostr.Event{tool}},
+				relaytest.Options{Events: []nostr.Event{leaves, lost}, Negentropy: dialect})
+			require.NoError(t, err)
+			require.Equal(t, 1, res.Compared)
+			require.Equal(t, map[string][]string{coordinate(alice, "tool"): ids(leaves, lost)}, named(res))
+		})
+	}
+}
+
 // Of several versions that only the remote relay has, the newest is missing, in whatever order they come.
 func TestTheNewestVersionIsMissing(t *testing.T) {
 	versions := []nostr.Event{state(bob, "tool", begin+3), state(bob, "tool", begin+4), state(bob, "tool", begin+2)}
