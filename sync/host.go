@@ -64,10 +64,13 @@ func (e *Engine) waits(r *remote) bool {
 	return h != nil && slices.Contains(h.waiting, r)
 }
 
-// stepBack takes a relay that is removed out of the queue of its host.
+// stepBack takes a relay that is not to be dialled out of the queue of its host. It may have been its turn.
 func (e *Engine) stepBack(r *remote) {
 	if h := e.hosts[r.url.Hostname()]; h != nil {
 		h.waiting = slices.DeleteFunc(h.waiting, func(x *remote) bool { return x == r })
+		if len(h.waiting) > 0 && h.conns < perHost {
+			e.touch(h.waiting[0])
+		}
 		if h.conns == 0 && len(h.waiting) == 0 {
 			delete(e.hosts, r.url.Hostname())
 		}

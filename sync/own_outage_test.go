@@ -157,6 +157,28 @@ func TestARelayThatIsRemovedFreesItsPlaceAtItsHost(t *testing.T) {
 	require.Equal(t, Connecting, s.phase(c))
 }
 
+// Who stands first in the queue of a host and loses his place may have been told a moment ago that it is his turn.
+func TestWhoLosesItsPlaceLetsTheNextOfItsHostPass(t *testing.T) {
+	url := func(path string) relayurl.URL { return relayurl.URL("wss://203.0.113.7/" + path) }
+	a, b, c, d := url("a"), url("b"), url("c"), url("d")
+	s := newScript(t)
+	s.picture(slices.Concat(named(a, 4), named(b, 4), named(c, 3), named(d, 2)))
+	s.sync(a)
+	s.sync(b)
+	require.Equal(t, "waiting: two connections to this host are open", view(s, c).Doing)
+	s.elapse(2 * time.Minute)
+	unname := func(u relayurl.URL, owner int) {
+		s.facts(selfsub.Facts{Announcements: anns(announce(fmt.Sprint(u, owner), "repo", t0.Add(time.Hour), nil)), Picture: 1})
+	}
+	unname(a, 0) // has a review held, so that the next one is a minute off
+	unname(c, 0)
+	unname(c, 1)
+	s.report(relay.Down{ID: s.conn(a), At: s.now})
+	s.elapse(2 * time.Minute)
+	require.NotContains(t, s.placed(), c, "an address that one owner names")
+	require.Equal(t, Connecting, s.phase(d))
+}
+
 func view(s *script, u relayurl.URL) *RelayView {
 	for _, v := range s.e.Snapshot(s.now).Relays {
 		if v.URL == u {
