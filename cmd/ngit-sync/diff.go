@@ -23,6 +23,7 @@ import (
 const (
 	diffListed = 10              // events of a repository in the text
 	diffSays   = 2 * time.Second // between two lines of progress
+	diffGaps   = "some second may hold more events than the relay shows on one page; those were not compared"
 )
 
 func newDiffCommand() *cobra.Command {
@@ -34,7 +35,7 @@ func newDiffCommand() *cobra.Command {
 tags the repositories, their patches, pull requests and issues. Replies to replies are not looked at. Nothing is published and nothing is
 stored, and the daemon may run or not. "ngit-sync explain ID" says why an event is missing.
 
-Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in full.`,
+Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in full, or nothing is missing of what it can be made to show.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("want one relay")
@@ -71,6 +72,8 @@ Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in fu
 				return fmt.Errorf("not everything was compared: %s", strings.Join(res.Incomplete, "; "))
 			case res.Events > 0:
 				return withCode(exitDiffers, nil)
+			case res.Gaps:
+				return errors.New("nothing is missing of what was compared: " + diffGaps)
 			}
 			return nil
 		},
@@ -132,7 +135,7 @@ func printDiff(out io.Writer, o diff.Options, res diff.Result) error {
 		fmt.Fprintf(&b, "not counted: %d older versions, %d deleted by their authors, %d with wrong signatures\n", res.Superseded, res.Deleted, res.Invalid)
 	}
 	if res.Gaps {
-		fmt.Fprintln(&b, "some second may hold more events than the relay shows on one page; those were not compared")
+		fmt.Fprintln(&b, diffGaps)
 	}
 	for _, r := range res.Repos {
 		kinds := kindsOf(r.Events)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,6 +98,21 @@ func TestDiffReadsTheEmbeddedRelay(t *testing.T) {
 		require.NotContains(t, out, "\u202e", "an identifier does not drive the terminal")
 		require.NotContains(t, out, "\u009b")
 	}
+}
+
+// A relay that cannot be made to show a whole second may have what the own relay lacks.
+func TestDiffDoesNotPassOverAFullSecond(t *testing.T) {
+	alice, at := newAuthor(1), time.Now().Add(-time.Hour)
+	events := []nostr.Event{alice.announce("tool", at)}
+	for i := range 30 {
+		events = append(events, alice.issue("tool", at, fmt.Sprint("issue ", i)))
+	}
+	own := serve(t, relaytest.Start(t, relaytest.Options{Events: events}), "127.0.0.1:0")
+	one := serve(t, relaytest.Start(t, relaytest.Options{Events: events, PageCap: 10}), "127.0.0.1:0")
+	code, out, errOut := runBinary(t, nil, "diff", one, "--own-relay", own, "--domain", testDomain)
+	require.Contains(t, out, "has 0 events")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, errOut, diffGaps)
 }
 
 func TestDiffSaysWhatKeepsIt(t *testing.T) {
