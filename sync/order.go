@@ -96,11 +96,13 @@ func (e *Engine) pair(u relayurl.URL) error {
 	return nil
 }
 
-// employ wants states of every repo from a relay of the operator, as from the others of his.
+// employ wants states of every repo from a relay of the operator, as from the others of his, and all of those that name it: one that had
+// no place has no wants yet.
 func (e *Engine) employ(r *remote) {
+	c := e.candidate(r.url)
 	for _, ref := range e.sortedRepos() {
 		if repo := e.repos[ref]; repo.wants[r.url] == nil {
-			e.join(repo, r, false)
+			e.join(repo, r, c.repos[repo])
 		}
 	}
 	r.unsafe = true

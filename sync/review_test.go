@@ -212,6 +212,22 @@ func TestAFreedPlaceGoesToARelayThatWaits(t *testing.T) {
 	}
 }
 
+// A relay without a place that is paired is asked for all of the repos that name it, not for states alone.
+func TestAPairedRelayThatHadNoPlaceGivesItsRepos(t *testing.T) {
+	s := newScript(t, func(c *Config) { c.MaxRelays = 1 })
+	lib := announce("bob", "lib", t0, nil, two)
+	s.picture(anns(announce("alice", "tool", t0, nil, one)))
+	s.facts(selfsub.Facts{Announcements: anns(lib), Roots: []selfsub.Root{root("issue", lib.Ref)}, Picture: 1})
+	require.Equal(t, []relayurl.URL{one}, s.placed())
+	require.NoError(t, s.e.Order(Order{Verb: Pair, URL: two}, s.now))
+	s.take()
+	s.up(two)
+	asked := s.pending(two)
+	require.Contains(t, tagValues(asked, "a"), lib.Ref.String())
+	require.Contains(t, tagValues(asked, "e"), id("issue").String())
+	require.NotContains(t, tagValues(asked, "a"), announce("alice", "tool", t0, nil).Ref.String(), "no announcement of that names it")
+}
+
 func TestARelayThatIsUnpairedNeedsAPlace(t *testing.T) {
 	s := newScript(t, func(c *Config) { c.MaxRelays = 1 })
 	s.picture(slices.Concat(named(one, 1), named(two, 1)))
