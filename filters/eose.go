@@ -34,17 +34,23 @@ func (p *Pager) Cut() bool {
 	if pg == nil {
 		return false
 	}
-	usable := (pg.wanted > 0 || pg.arrived >= p.MaxEvents()) && (p.sorted || pg.narrow != nil)
-	for _, c := range pg.cursors {
-		usable = usable && !c.disorder
-	}
-	if !usable {
+	if !p.usable() {
 		p.Fail()
 		return false
 	}
 	pg.arrived = min(pg.arrived, p.MaxEvents())
 	p.EOSE(HintMore)
 	return true
+}
+
+// Cuttable reports a page that Cut ends without a failure. A part of a second is none, as cutting that may leave a gap.
+func (p *Pager) Cuttable() bool { return p.page != nil && p.page.narrow == nil && p.usable() }
+
+// usable reports that what the page has brought shows how far it has got.
+func (p *Pager) usable() bool {
+	pg := p.page
+	return (pg.wanted > 0 || pg.arrived >= p.MaxEvents()) && (p.sorted || pg.narrow != nil) &&
+		!slices.ContainsFunc(pg.cursors, func(c *cursor) bool { return c.disorder })
 }
 
 func (p *Pager) endPart(pg *page, hint Hint) {

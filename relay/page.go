@@ -192,8 +192,13 @@ func (c *Conn) foreign(p *page, e *event.Event, f Frame) {
 // lateEvent takes an event of a page that has ended. A relay that sends EOSE too early, or stores an event between EOSE and our
 // CLOSE, is heard out within what the page had room for.
 func (c *Conn) lateEvent(p *page, f Frame) {
+	p.arrived++
+	if !p.ended && p.arrived <= p.credit {
+		c.o.Metrics.dropped(dropLate) // it was on its way when we ended the page
+		return
+	}
 	c.spend(f)
-	if p.arrived++; !p.ended || p.arrived > p.credit {
+	if p.arrived > p.credit {
 		c.o.Metrics.dropped(dropLate)
 		return
 	}

@@ -34,7 +34,7 @@ func (c *Conn) deliverPaged(d Delivery) {
 		c.o.Sink.Room(c.o.ID, i.room)
 	}
 	if !before && i.full() {
-		i.since = d.At
+		i.since = time.Now() // its frame may have waited for the room before
 		c.wakeBy(i.since.Add(roomWait))
 	}
 }
@@ -51,7 +51,23 @@ func (c *Conn) expireRoom(now time.Time) {
 	}
 	i.bytes = 0
 	for _, p := range slices.SortedFunc(maps.Values(c.history.pages), func(a, b *page) int { return a.sent.Compare(b.sent) }) {
-		c.cutPage(p, "no room for what it brings", true, now)
+		c.putOff(p, now)
+	}
+}
+
+// putOff ends a page for want of room, which is no failure of anybody's: what it has shown in order counts, the rest is asked again, and
+// what came before is not delivered twice. A page that brings the sink nothing goes on.
+func (c *Conn) putOff(p *page, now time.Time) {
+	g := p.group
+	switch {
+	case g.neg != nil && (p.check || g.neg.verify):
+	case g.neg == nil && p.foreign == 0 && g.pager.Cuttable():
+		g.pager.Cut()
+		c.closePage(p, true, now)
+		c.goOn(g)
+	default:
+		c.closePage(p, true, now)
+		c.fetchAgain(p)
 	}
 }
 

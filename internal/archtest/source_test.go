@@ -21,6 +21,7 @@ var longFiles = map[string]string{}
 // test's clock is moved; anywhere else it is a guess about how long the thing takes.
 var sleepers = map[string]string{
 	"relay/hostile_random_test.go": "a helper of a test that runs in a bubble",
+	"relay/page_bytes_test.go":     "a helper of tests that run in bubbles",
 }
 
 func lengthFaults(all []source) []string {
