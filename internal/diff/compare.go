@@ -91,6 +91,7 @@ type comparison struct {
 	index   *nip34.Index
 	foreign nip34.Foreign
 	mine    map[event.ID]event.PubKey // what the own relay has shown, by author
+	kept    map[event.Ref]bool        // coordinates of announcements that the own relay has shown
 	newest  map[event.Ref]version     // replaceable events, of both relays
 	missing map[event.ID]*missing
 	roots   map[event.ID][]event.Ref // repos of the roots that are known
@@ -101,7 +102,7 @@ type comparison struct {
 func newComparison(o Options) *comparison {
 	return &comparison{
 		o: o, index: nip34.NewIndex(o.Rules), foreign: nip34.NewForeign(foreignKept, foreignBytes), mine: map[event.ID]event.PubKey{},
-		newest: map[event.Ref]version{}, missing: map[event.ID]*missing{}, roots: map[event.ID][]event.Ref{},
+		kept: map[event.Ref]bool{}, newest: map[event.Ref]version{}, missing: map[event.ID]*missing{}, roots: map[event.ID][]event.Ref{},
 	}
 }
 
@@ -183,6 +184,7 @@ func (c *comparison) announcements(ctx context.Context) error {
 	err := c.both(ctx, []nostr.Filter{filters.Announcements()}, func(e *event.Event) {
 		if a, err := nip34.ParseAnnouncement(e); err == nil {
 			c.replaced(e)
+			c.kept[a.Ref] = true
 			c.tell(a.Slim())
 		}
 	}, func(e *event.Event) {
@@ -205,7 +207,7 @@ func (c *comparison) announcements(ctx context.Context) error {
 			c.res.Superseded++
 			continue
 		}
-		c.miss(&missing{Event: Event{a.id, event.KindAnnouncement, a.createdAt, a.ref.PubKey}, repos: c.index.RootsOf(a.ref)})
+		c.miss(&missing{Event: Event{a.id, event.KindAnnouncement, a.createdAt, a.ref.PubKey}, repos: c.index.RootsOf(a.ref), d: a.ref.D})
 	}
 	return err
 }

@@ -215,6 +215,26 @@ func TestARepositoryThatLeavesIsComparedWhileTheOwnRelayKeepsIt(t *testing.T) {
 	}
 }
 
+// A repository that its owner has deleted here is not wanted, and neither is what others wrote about it.
+func TestADeletedRepositoryIsNotMissing(t *testing.T) {
+	tool, lib := announce(alice, "tool", begin), announce(alice, "lib", begin)
+	about := func(at int64, repos ...string) nostr.Event {
+		var tags []nostr.Tag
+		for _, d := range repos {
+			tags = append(tags, nostr.Tag{"a", coordinate(alice, d)})
+		}
+		return relaytest.Event(bob, event.KindIssue, at, "", tags...)
+	}
+	both := about(begin+2, "tool", "lib")
+	newer := announce(alice, "lib", begin+5)
+	gone := relaytest.Event(alice, event.KindDeletion, begin+9, "", nostr.Tag{"a", coordinate(alice, "tool")}, nostr.Tag{"e", newer.ID})
+	res, _, err := compare(t, relaytest.Options{Events: []nostr.Event{lib, gone}},
+		relaytest.Options{Events: []nostr.Event{tool, newer, about(begin+1, "tool"), both}})
+	require.NoError(t, err)
+	require.Equal(t, map[string][]string{coordinate(alice, "lib"): ids(both)}, named(res))
+	require.Equal(t, 1, res.Events)
+}
+
 // Of several versions that only the remote relay has, the newest is missing, in whatever order they come.
 func TestTheNewestVersionIsMissing(t *testing.T) {
 	versions := []nostr.Event{state(bob, "tool", begin+3), state(bob, "tool", begin+4), state(bob, "tool", begin+2)}

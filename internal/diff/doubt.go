@@ -37,7 +37,22 @@ func (c *comparison) doubt(ctx context.Context) error {
 			delete(c.missing, id)
 		}
 	}
+	c.dropGone()
 	return nil
+}
+
+// dropGone takes back what belongs to repositories only that their owners have deleted on the own relay: nobody wants it here.
+func (c *comparison) dropGone() {
+	for id, m := range c.missing {
+		m.repos = slices.DeleteFunc(m.repos, func(ref event.Ref) bool {
+			_, ours := c.index.Repo(ref)
+			return !ours
+		})
+		if len(m.repos) == 0 {
+			delete(c.missing, id)
+			c.res.Deleted++
+		}
+	}
 }
 
 // buried takes a deletion that the own relay has: what its author has deleted is not missing.
@@ -46,6 +61,9 @@ func (c *comparison) buried(e *event.Event) {
 		if m.PubKey == e.PubKey && event.Deletable(m.Kind) {
 			delete(c.missing, m.ID)
 			c.res.Deleted++
+			if ref := event.RepoRef(m.PubKey, m.d); m.Kind == event.KindAnnouncement && !c.kept[ref] {
+				c.index.Apply(nil, []event.Ref{ref})
+			}
 		}
 	}
 	if e.Kind == event.KindVanish {

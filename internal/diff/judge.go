@@ -18,6 +18,7 @@ type version struct {
 type missing struct {
 	Event
 	repos   []event.Ref
+	d       string           // of an announcement
 	deletes event.References // of a deletion
 }
 
