@@ -164,7 +164,7 @@ func (c *core) bury(d Deletion) {
 			refs = append(refs, a.Ref)
 		}
 	}
-	c.scope.index.Apply(nil, refs)
+	c.scope.accept(nil, refs)
 	c.inquire(inquest{Deletion: d})
 }
 

@@ -47,9 +47,9 @@ func (s *scope) accept(have []*nip34.Announcement, gone []event.Ref) []event.Ref
 	for i, a := range have {
 		slim[i] = a.Slim()
 	}
-	joined := s.index.Apply(slim, gone).Joined
-	s.foreign.Trim(s.index, slim)
-	return joined
+	changed := s.index.Apply(slim, gone)
+	s.foreign.Trim(s.index, slim, changed.Left)
+	return changed.Joined
 }
 
 // covers reports whether one of the references is a coordinate of an accepted repo.

@@ -79,6 +79,9 @@ func (e *Engine) apply(add []*nip34.Announcement, remove []event.Ref) []event.Re
 	for _, ref := range slices.Concat(remove, ch.Joined, ch.Left) {
 		e.count(ref)
 	}
+	for _, ref := range e.outside.Trim(e.index, add, ch.Left) {
+		delete(e.seen, ref)
+	}
 	return ch.Repos
 }
 

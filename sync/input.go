@@ -51,9 +51,6 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		e.announced[a.ID] = true
 	}
 	e.reshape(e.apply(f.Announcements, nil))
-	for _, ref := range e.outside.Trim(e.index, f.Announcements) {
-		delete(e.seen, ref)
-	}
 	for _, a := range f.Announcements {
 		e.cameBack(a.ID)
 	}

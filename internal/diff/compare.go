@@ -229,7 +229,7 @@ func (c *comparison) follow(a *nip34.Announcement) {
 func (c *comparison) tell(a *nip34.Announcement) {
 	told := []*nip34.Announcement{a}
 	c.index.Apply(told, nil)
-	c.foreign.Trim(c.index, told)
+	c.foreign.Trim(c.index, told, nil) // what leaves scope by it may be put back
 }
 
 // repos compares what tags coordinates, their states, and what tags their roots.

@@ -18,20 +18,14 @@ func NewForeign(most int, bytes int64) Foreign {
 	return Foreign{most: most, bytes: bytes, weights: make(map[event.Ref]int64)}
 }
 
-// Trim takes note of announcements that the index was told, and removes the oldest that are not in scope from it when there are too many.
-// It gives the coordinates that were removed.
-func (f *Foreign) Trim(x *Index, told []*Announcement) []event.Ref {
+// Trim takes note of announcements that the index was told, and of coordinates that have left scope since, and removes the oldest that are
+// not in scope from it when there are too many. It gives the coordinates that were removed.
+func (f *Foreign) Trim(x *Index, told []*Announcement, left []event.Ref) []event.Ref {
 	for _, a := range told {
-		known, ok := x.Newest(a.Ref)
-		if !ok || x.Covers(a.Ref) {
-			continue
-		}
-		old, noted := f.weights[a.Ref]
-		if !noted {
-			f.order = append(f.order, a.Ref)
-		}
-		f.weights[a.Ref] = known.weight()
-		f.weight += f.weights[a.Ref] - old
+		f.note(x, a.Ref)
+	}
+	for _, ref := range left {
+		f.note(x, ref)
 	}
 	var gone []event.Ref
 	for len(f.order) > f.most || f.weight > f.bytes {
@@ -45,6 +39,19 @@ func (f *Foreign) Trim(x *Index, told []*Announcement) []event.Ref {
 	}
 	x.Apply(nil, gone) // they were part of no repo
 	return gone
+}
+
+func (f *Foreign) note(x *Index, ref event.Ref) {
+	known, ok := x.Newest(ref)
+	if !ok || x.Covers(ref) {
+		return
+	}
+	old, noted := f.weights[ref]
+	if !noted {
+		f.order = append(f.order, ref)
+	}
+	f.weights[ref] = known.weight()
+	f.weight += f.weights[ref] - old
 }
 
 // Bytes in memory of an announcement, of a value in it, and of a key.

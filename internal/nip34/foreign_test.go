@@ -15,8 +15,8 @@ func told(most int, bytes int64, all ...*Announcement) (*Index, [][]event.Ref) {
 	x, f := NewIndex(Rules{Domains: []string{ours}}), NewForeign(most, bytes)
 	var gone [][]event.Ref
 	for _, a := range all {
-		x.Add(a)
-		gone = append(gone, f.Trim(x, []*Announcement{a}))
+		left := x.Apply([]*Announcement{a}, nil).Left
+		gone = append(gone, f.Trim(x, []*Announcement{a}, left))
 	}
 	return x, gone
 }
@@ -30,6 +30,10 @@ func TestForeignAnnouncementsAreBounded(t *testing.T) {
 		x, gone := told(1, 1<<20, member(t, 2, 1, "x"), root(t, 1, 1, "x", 2), member(t, 3, 1, "x"), member(t, 4, 1, "x"))
 		require.Equal(t, [][]event.Ref{nil, nil, nil, refs("x", 3)}, gone)
 		require.True(t, x.Covers(repo(2, "x")))
+	})
+	t.Run("what has left scope counts from then on", func(t *testing.T) {
+		_, gone := told(1, 1<<20, root(t, 1, 1, "x", 2, 3, 4), member(t, 2, 1, "x"), member(t, 3, 1, "x"), member(t, 4, 1, "x"), root(t, 1, 2, "x"))
+		require.Len(t, gone[4], 2)
 	})
 	t.Run("a new version takes no other place", func(t *testing.T) {
 		_, gone := told(2, 1<<20, member(t, 2, 1, "x"), member(t, 3, 1, "x"), member(t, 2, 2, "x"), member(t, 2, 1, "x"))
