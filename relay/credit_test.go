@@ -105,6 +105,16 @@ func TestNothingIsGrantedWhileTheQueueIsHeavy(t *testing.T) {
 	require.Len(t, granted, 1)
 }
 
+func TestNoMoreIsGrantedThanTheQueueHasPlaces(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents, o.ConnEvents = 100, 60 })
+	first, second := make(chan struct{}, 1), make(chan struct{}, 1)
+	b.c.reserve(b.now, request{1, 60, first})
+	b.c.reserve(b.now, request{2, 60, second})
+	b.settle()
+	require.Len(t, first, 1)
+	require.Empty(t, second)
+}
+
 // Whatever connections do, the places used are those reserved and those taken up.
 func TestCreditAddsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
