@@ -44,23 +44,27 @@ func newKhatruOf(t *testing.T, events []nostr.Event, limit int, negentropy bool,
 	return relayurl.URL(strings.Replace(srv.URL, "http", "ws", 1))
 }
 
-func TestAgainstKhatru(t *testing.T) {
-	events := append(relaytest.Notes(1500, 1, 100_000), relaytest.Notes(700, 7, 99_000)...)
-	url := newKhatru(t, events)
-
+// connected is a connection of the operator's over TCP, once it is up; o says to whom, and what differs.
+func connected(t *testing.T, o ConnOptions) (*sinkhole, chan<- Command, <-chan Report) {
+	t.Helper()
 	sink := &sinkhole{}
 	reports, commands := make(chan Report, 100), make(chan Command, 10)
+	o.ID, o.Trust, o.Dialer = 1, Operator, NewDialer(DialerOptions{})
+	o.Sink, o.Reports, o.Commands = sink, reports, commands
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	t.Cleanup(wg.Wait)
 	t.Cleanup(cancel)
-	wg.Go(func() {
-		_ = NewConn(ConnOptions{
-			ID: 1, URL: url, Trust: Operator, Dialer: NewDialer(DialerOptions{}),
-			Sink: sink, Reports: reports, Commands: commands,
-		}).Run(ctx)
-	})
+	wg.Go(func() { _ = NewConn(o).Run(ctx) })
 	require.IsType(t, Up{}, <-reports)
+	return sink, commands, reports
+}
+
+func TestAgainstKhatru(t *testing.T) {
+	events := append(relaytest.Notes(1500, 1, 100_000), relaytest.Notes(700, 7, 99_000)...)
+	url := newKhatru(t, events)
+
+	sink, commands, _ := connected(t, ConnOptions{URL: url})
 	commands <- liveOf("l0", kinds(1, 7))
 	commands <- AskBatch{Batch{ID: 1, Filters: []nostr.Filter{kinds(1), kinds(7), kinds(1617)}}}
 	<-sink.over(1)
@@ -69,7 +73,7 @@ func TestAgainstKhatru(t *testing.T) {
 	sameIDs(t, wireIDs(events), sink.ids(1))
 
 	// What others publish arrives live.
-	publisher, f := NewDialer(DialerOptions{}).Dial(ctx, url, Operator)
+	publisher, f := NewDialer(DialerOptions{}).Dial(t.Context(), url, Operator)
 	require.Nil(t, f)
 	defer publisher.Close()
 	live := relaytest.Event(1, 1, time.Now().Unix(), "live")
@@ -100,18 +104,9 @@ func TestReconcilingWithKhatru(t *testing.T) {
 			if name == "nothing lacks" {
 				ours = events
 			}
-			sink := &sinkhole{}
-			reports, commands := make(chan Report, 100), make(chan Command, 10)
-			ctx, cancel := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
-			t.Cleanup(wg.Wait)
-			t.Cleanup(cancel)
-			o := ConnOptions{
-				ID: 1, URL: newKhatruOf(t, events, tt.limit, tt.speaks), Trust: Operator, Dialer: NewDialer(DialerOptions{}),
-				Sink: sink, Reports: reports, Commands: commands, Negentropy: true, Known: ledgerOf(ours...),
-			}
-			wg.Go(func() { _ = NewConn(o).Run(ctx) })
-			require.IsType(t, Up{}, <-reports)
+			sink, commands, reports := connected(t, ConnOptions{
+				URL: newKhatruOf(t, events, tt.limit, tt.speaks), Negentropy: true, Known: ledgerOf(ours...),
+			})
 			commands <- AskBatch{Batch{ID: 1, Filters: []nostr.Filter{kinds(1)}}}
 			<-sink.over(1)
 			require.Empty(t, sink.final(1).Err)

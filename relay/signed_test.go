@@ -1,12 +1,10 @@
 package relay
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,21 +86,10 @@ func TestWhatKhatruTakesIsNotChargedToIt(t *testing.T) {
 	for name, raw := range odd(t) {
 		t.Run(name, func(t *testing.T) {
 			url := newKhatru(t, nil)
-			sink := &sinkhole{}
-			reports, commands := make(chan Report, 100), make(chan Command, 10)
-			ctx, cancel := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
-			t.Cleanup(wg.Wait)
-			t.Cleanup(cancel)
-			wg.Go(func() {
-				_ = NewConn(ConnOptions{
-					ID: 1, URL: url, Trust: Operator, Dialer: NewDialer(DialerOptions{}), Sink: sink, Reports: reports, Commands: commands,
-				}).Run(ctx)
-			})
-			require.IsType(t, Up{}, <-reports)
+			sink, commands, reports := connected(t, ConnOptions{URL: url})
 			commands <- liveOf("l0", kinds(1, 70000))
 			require.Eventually(t, func() bool { return len(sink.marksOf(0)) > 0 }, 10*time.Second, time.Millisecond, "it is subscribed")
-			publisher, f := NewDialer(DialerOptions{}).Dial(ctx, url, Operator)
+			publisher, f := NewDialer(DialerOptions{}).Dial(t.Context(), url, Operator)
 			require.Nil(t, f)
 			defer publisher.Close()
 			for _, e := range []string{raw, oddly(t, time.Now().Unix(), 1, `[]`, "the last", "the last")} {
@@ -136,18 +123,7 @@ func TestOddEventsDoNotHideThoseBelowThem(t *testing.T) {
 				relaytest.Sign(&odd, 1)
 				events = append(events, odd, good)
 			}
-			sink := &sinkhole{}
-			reports, commands := make(chan Report, 100), make(chan Command, 10)
-			ctx, cancel := context.WithCancel(t.Context())
-			var wg sync.WaitGroup
-			t.Cleanup(wg.Wait)
-			t.Cleanup(cancel)
-			wg.Go(func() {
-				_ = NewConn(ConnOptions{
-					ID: 1, URL: newKhatru(t, events), Trust: Operator, Dialer: NewDialer(DialerOptions{}), Sink: sink, Reports: reports, Commands: commands,
-				}).Run(ctx)
-			})
-			require.IsType(t, Up{}, <-reports)
+			sink, commands, _ := connected(t, ConnOptions{URL: newKhatru(t, events)})
 			commands <- AskBatch{Batch{ID: 1, Filters: []nostr.Filter{tagged("a", "ours")}}}
 			<-sink.over(1)
 			require.Empty(t, sink.final(1).Err)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math"
@@ -62,14 +61,7 @@ func TestWhoHasTheLargestFiltersIsCutOff(t *testing.T) {
 func TestAllThatWaitsIsBounded(t *testing.T) {
 	s := start(t, NewMemory(), Limits{OutBytes: math.MaxInt64, TotalBytes: 300_000})
 	for range 3 {
-		conn := deaf(t, s)
-		_, err := conn.Write(frameText(`["REQ","all",{"limit":0}]`))
-		require.NoError(t, err)
-		answers := bufio.NewReader(conn)
-		for line := ""; !strings.Contains(line, "EOSE"); {
-			line, err = answers.ReadString(']')
-			require.NoError(t, err)
-		}
+		deafWithLive(t, s)
 	}
 	writer := dial(t, s)
 	body := strings.Repeat("x", 50_000)

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,6 +126,19 @@ func deaf(t testing.TB, s *Server) net.Conn {
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", s.Addr())
 	require.NoError(t, err)
 	return conn
+}
+
+// deafWithLive is deaf once it has a live subscription to everything.
+func deafWithLive(t testing.TB, s *Server) {
+	t.Helper()
+	conn := deaf(t, s)
+	_, err := conn.Write(frameText(`["REQ","all",{"limit":0}]`))
+	require.NoError(t, err)
+	answers := bufio.NewReader(conn)
+	for line := ""; !strings.Contains(line, "EOSE"); {
+		line, err = answers.ReadString(']')
+		require.NoError(t, err)
+	}
 }
 
 // frameText masks a text frame with zeros, which leaves it readable.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -282,14 +281,7 @@ func TestCloseCutsOffWhoStaysTooLong(t *testing.T) {
 func TestWhoDoesNotReadIsCutOff(t *testing.T) {
 	m := NewMemory()
 	s := start(t, m, Limits{OutBytes: 100_000})
-	conn := deaf(t, s)
-	_, err := conn.Write(frameText(`["REQ","all",{"limit":0}]`))
-	require.NoError(t, err)
-	answers := bufio.NewReader(conn)
-	for line := ""; !strings.Contains(line, "EOSE"); {
-		line, err = answers.ReadString(']')
-		require.NoError(t, err)
-	}
+	deafWithLive(t, s)
 	writer := dial(t, s)
 	body := strings.Repeat("x", 50_000)
 	for i := 0; s.clients.Load() == 2; i++ {
