@@ -66,6 +66,11 @@ const staleDues = 64
 // needBytes is about what it takes in memory that a row waits for one id, or one coordinate.
 const needBytes = 400
 
+// rowWeight is about what a row takes in memory, of an event of so many bytes that waits for needs.
+func rowWeight(size int, needs event.References) int {
+	return size + needBytes*(len(needs.IDs)+len(needs.Refs))
+}
+
 // sourcesKept is how many names of relays are remembered, so that rows share them.
 const sourcesKept = 10_000
 
@@ -102,7 +107,7 @@ func (p *pool) put(w Waiting) *row {
 		r = &row{id: w.ID, since: w.Since, queued: -1}
 		p.rows[w.ID] = r
 	}
-	size := w.Size + needBytes*(len(w.Needs.IDs)+len(w.Needs.Refs))
+	size := rowWeight(w.Size, w.Needs)
 	p.bytes += int64(size - r.size)
 	if r.cause.forRoom() {
 		p.unroom(r)

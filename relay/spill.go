@@ -210,7 +210,7 @@ func (c *core) fits(w *work) bool {
 	if w.row != nil && !w.row.gone {
 		return true
 	}
-	return len(c.pool.rows) < c.o.PendingEvents && c.pool.bytes+int64(w.event.Size+needBytes*(len(w.refs.IDs)+len(w.refs.Refs))) <= c.o.PendingBytes && !c.o.Ledger.Full()
+	return len(c.pool.rows) < c.o.PendingEvents && c.pool.bytes+int64(rowWeight(w.event.Size, w.refs)) <= c.o.PendingBytes && !c.o.Ledger.Full()
 }
 
 // full reports that next to nothing fits into the pending table any more.
