@@ -9,6 +9,7 @@ import (
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/heaptest"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/selfsub"
 )
@@ -39,10 +40,12 @@ func TestMemoryAtTheLimits(t *testing.T) {
 				e.withdrawn.note(relay.Deletion{IDs: []event.ID{id(fmt.Sprint(i))}})
 			}
 		}},
-		{"roots that wait for a live place at one relay", 1, 64 << 10, func(e *Engine) {
-			r := e.newRemote("wss://one.example.com", Pinned)
-			for i := range 5 * offersKept {
-				r.offer(filters.Value(i))
+		{"roots that wait for a live place at a hundred relays", 1, 4 << 20, func(e *Engine) {
+			for n := range 100 {
+				r := e.newRemote(relayurl.URL(fmt.Sprintf("wss://%d.example.com", n)), Pinned)
+				for i := range 5 * offersKept {
+					r.offer(filters.Value(i))
+				}
 			}
 		}},
 		{"announcements on the own relay out of scope, at the engine", 16, 8 << 20, func(e *Engine) {

@@ -106,12 +106,16 @@ func parseFilter(raw []byte, budget *int) (nostr.Filter, error) {
 		return f, errors.New("the limit is negative")
 	}
 	n := len(f.IDs) + len(f.Authors) + len(f.Kinds)
+	tags := make(nostr.TagMap, len(f.Tags))
 	for name, values := range f.Tags {
 		n += len(values)
 		if !singleLetter(name) {
 			return f, fmt.Errorf("#%.20q is no single-letter tag", name)
 		}
+		// The library's name is a part of the message, all of which it would keep in memory, blanks included.
+		tags[strings.Clone(name)] = values
 	}
+	f.Tags = tags
 	if *budget -= n; *budget < 0 {
 		return f, errors.New("too many values in the filters of one message")
 	}
