@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -135,11 +134,11 @@ func (d *Dialer) newClient(
 func (d *Dialer) Dial(ctx context.Context, u relayurl.URL, trust Trust) (*Socket, *health.Failure) {
 	target, err := d.opts.Rewrite(u)
 	if err != nil {
-		return nil, &health.Failure{Cause: health.CausePolicy, Err: fmt.Errorf("dial %s: %w", u, err)}
+		return nil, &health.Failure{Cause: health.CausePolicy, Err: err}
 	}
 	client, err := d.client(u, trust, false)
 	if err != nil {
-		return nil, dialFailure(ctx, u, nil, err)
+		return nil, dialFailure(ctx, nil, err)
 	}
 	dctx, cancel := context.WithTimeout(ctx, d.opts.ConnectTimeout)
 	defer cancel()
@@ -152,7 +151,7 @@ func (d *Dialer) Dial(ctx context.Context, u relayurl.URL, trust Trust) (*Socket
 		OnPongReceived:  func(context.Context, []byte) { heard.tick() },
 	})
 	if err != nil {
-		return nil, dialFailure(ctx, u, resp, err)
+		return nil, dialFailure(ctx, resp, err)
 	}
 	return newSocket(conn, heard, d.opts.MessageBytes, d.opts.Socket), nil
 }

@@ -5,23 +5,37 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/ngit-sync/ngit-sync/health"
-	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
+// dialError is why a dial failed, in the words of the network or of the answer. What HTTP clients put before them (method, address,
+// that it was a handshake) would fill the line in which an operator looks for the reason, and the relay is named beside it.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string {
+	var request *url.Error
+	if errors.As(e.err, &request) {
+		return request.Err.Error()
+	}
+	return strings.TrimPrefix(e.err.Error(), "failed to WebSocket dial: ")
+}
+
+func (e *dialError) Unwrap() error { return e.err }
+
 // dialFailure types the error of a handshake. A response means that HTTP worked.
-func dialFailure(ctx context.Context, url relayurl.URL, resp *http.Response, err error) *health.Failure {
-	f := &health.Failure{Err: fmt.Errorf("dial %s: %w", url, err)}
+func dialFailure(ctx context.Context, resp *http.Response, err error) *health.Failure {
+	f := &health.Failure{Err: &dialError{err}}
 	switch {
 	case ctx.Err() != nil:
 		f.Cause = health.CauseLocal

@@ -68,20 +68,22 @@ func TestEachDialFailureHasItsCause(t *testing.T) {
 		name string
 		url  relayurl.URL
 		want health.Cause
+		text string // begins so
 	}{
-		{"no such name", "ws://relay.example", health.CauseDNS},
-		{"nothing listens", refused, health.CauseRefused},
-		{"a web page", plain, health.CauseHTTP},
-		{"TLS asked of who has none", "wss" + plain[len("ws"):], health.CauseTLS},
-		{"not found", serving(t, 404, ""), health.CauseHTTP},
-		{"too many requests", serving(t, 429, ""), health.CauseRateLimit},
-		{"bad gateway", serving(t, 502, ""), health.CauseHTTP},
+		{"no such name", "ws://relay.example", health.CauseDNS, "dns: dial tcp: lookup relay.example"},
+		{"nothing listens", refused, health.CauseRefused, "refused: dial tcp 127.0.0.1:"},
+		{"a web page", plain, health.CauseHTTP, "http: expected handshake response status code 101 but got 200"},
+		{"TLS asked of who has none", "wss" + plain[len("ws"):], health.CauseTLS, "tls: http: server gave HTTP response to HTTPS client"},
+		{"not found", serving(t, 404, ""), health.CauseHTTP, "http: expected handshake response status code 101 but got 404"},
+		{"too many requests", serving(t, 429, ""), health.CauseRateLimit, "rate limit: expected handshake response status code 101 but got 429"},
+		{"bad gateway", serving(t, 502, ""), health.CauseHTTP, "http: expected handshake response status code 101 but got 502"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, f := crowdedDialer(t).Dial(t.Context(), tt.url, Stranger)
 			require.NotNil(t, f)
 			require.Equal(t, tt.want, f.Cause, "%v", f)
+			require.True(t, strings.HasPrefix(f.Error(), tt.text), f.Error())
 		})
 	}
 }

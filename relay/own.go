@@ -69,7 +69,7 @@ func (o *own) dialled(ctx context.Context, now time.Time, sock *Socket, maxMessa
 	l := o.loop
 	if failure != nil {
 		if o.wait == 0 {
-			l.p.o.Log.Warn("own relay cannot be reached", zap.Error(failure))
+			l.p.o.Log.Warn("own relay cannot be reached", zap.Stringer("relay", l.p.o.Own), zap.Error(failure))
 		}
 		o.down(ctx, now, failure)
 		return
