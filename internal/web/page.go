@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"html/template"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -87,6 +88,9 @@ func newPage(s Snapshot, conditions []Condition, chosen string, paused bool) pag
 		p.Conditions = append(p.Conditions, Condition{Name: short(c.Name), OK: c.OK, Why: long(c.Why)})
 	}
 	for _, n := range s.notices() {
+		if said := func(c Condition) bool { return !c.OK && c.Why == n.Text }; slices.ContainsFunc(conditions, said) {
+			continue // right below, beside its name
+		}
 		p.Notices = append(p.Notices, Notice{Level: n.Level, Text: long(n.Text)})
 	}
 	p.Missing = chosen

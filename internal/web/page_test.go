@@ -89,6 +89,15 @@ func TestPageShowsTotalsNoticesAndReadiness(t *testing.T) {
 	require.Contains(t, body, `<div class="card alarm"><span class="label">Own relay</span><span class="value">down</span>`)
 }
 
+func TestWhatIsNotReadyIsSaidOnce(t *testing.T) {
+	s := sample()
+	s.Notices = append(s.Notices, Notice{Level: Warn, Text: "nothing was read"})
+	body := page(t, s, []Condition{{Name: "picture", Why: "nothing was read"}}, "")
+	require.Equal(t, 1, strings.Count(body, "nothing was read"))
+	require.Contains(t, body, "<b>picture</b> <bdi>nothing was read")
+	require.Contains(t, body, `<p class="notice warn">limits.max_relays (1000) is reached`)
+}
+
 func TestAnOutageOfOurOwnIsTheFirstNotice(t *testing.T) {
 	s := sample()
 	require.NotContains(t, page(t, s, nil, ""), `role="alert"`)
