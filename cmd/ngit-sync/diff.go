@@ -23,11 +23,13 @@ import (
 const (
 	diffListed = 10              // events of a repository in the text
 	diffSays   = 2 * time.Second // between two lines of progress
+	diffLonger = "; --timeout gives it longer"
 	diffGaps   = "some second may hold more events than the relay shows on one page; those were not compared"
 )
 
 func newDiffCommand() *cobra.Command {
 	var asJSON bool
+	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "diff RELAY",
 		Short: "Show what a relay has that the own relay lacks, by repository",
@@ -35,7 +37,8 @@ func newDiffCommand() *cobra.Command {
 tags the repositories, their patches, pull requests and issues. Replies to replies are not looked at. Nothing is published and nothing is
 stored, and the daemon may run or not. "ngit-sync explain ID" says why an event is missing.
 
-Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in full, or nothing is missing of what it can be made to show.`,
+Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in full or in time, there was more than is looked at, or nothing is
+missing of what the relay can be made to show. What was found by then is printed all the same.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("want one relay")
@@ -43,6 +46,9 @@ Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in fu
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if timeout <= 0 {
+				return usageError(fmt.Errorf("--timeout: %s: allowed: longer than 0", timeout))
+			}
 			u, err := relayurl.Canonical(args[0])
 			if err != nil {
 				return usageError(fmt.Errorf("%q: %w", args[0], err))
@@ -55,8 +61,11 @@ Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in fu
 			if err != nil {
 				return err
 			}
-			o.Progress = diffProgress(cmd.ErrOrStderr())
+			o.Progress, o.Timeout = diffProgress(cmd.ErrOrStderr()), timeout
 			res, err := diff.Compare(cmd.Context(), o)
+			if errors.Is(err, diff.ErrTimeUp) {
+				return fmt.Errorf("%w%s", err, diffLonger)
+			}
 			if err != nil {
 				return err
 			}
@@ -68,6 +77,8 @@ Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in fu
 				return err
 			}
 			switch {
+			case res.TimeUp:
+				return fmt.Errorf("not everything was compared: %s%s", strings.Join(res.Incomplete, "; "), diffLonger)
 			case len(res.Incomplete) > 0:
 				return fmt.Errorf("not everything was compared: %s", strings.Join(res.Incomplete, "; "))
 			case res.Events > 0:
@@ -79,6 +90,7 @@ Exit codes: 0 nothing is missing, 4 something is, 1 a relay did not answer in fu
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every event")
+	cmd.Flags().DurationVar(&timeout, "timeout", diff.DefaultTimeout, "how long it may take")
 	addConfigFlags(cmd, "own-relay", "domain", "archive")
 	return cmd
 }
@@ -130,7 +142,10 @@ func kindsOf(events []diff.Event) map[int]int {
 func printDiff(out io.Writer, o diff.Options, res diff.Result) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s has %d events that %s lacks, in %d of %d repositories\n", harmless(string(o.Remote.URL)), res.Events, harmless(string(o.Own.URL)),
-		len(res.Repos), res.Compared)
+		len(res.Repos), res.Known)
+	for _, why := range res.Incomplete {
+		fmt.Fprintf(&b, "not everything was compared: %s\n", harmless(why))
+	}
 	if n := res.Superseded + res.Deleted + res.Invalid; n > 0 {
 		fmt.Fprintf(&b, "not counted: %d older versions, %d deleted by their authors, %d with wrong signatures\n", res.Superseded, res.Deleted, res.Invalid)
 	}
@@ -162,7 +177,8 @@ type diffReport struct {
 	Complete   bool       `json:"complete"`
 	Incomplete []string   `json:"incomplete,omitempty"` // why there may be more
 	Gaps       bool       `json:"gaps"`                 // some second may hold more events than the relay shows on one page
-	Compared   int        `json:"repos_compared"`
+	Known      int        `json:"repos_known"`
+	Compared   int        `json:"repos_compared"` // in full
 	Events     int        `json:"events"`
 	Superseded int        `json:"superseded"`
 	Deleted    int        `json:"deleted"`
@@ -185,8 +201,8 @@ type diffEvent struct {
 
 func printDiffJSON(out io.Writer, o diff.Options, res diff.Result) error {
 	report := diffReport{
-		Relay: string(o.Remote.URL), OwnRelay: string(o.Own.URL), Complete: len(res.Incomplete) == 0, Incomplete: res.Incomplete, Gaps: res.Gaps, Compared: res.Compared,
-		Events: res.Events, Superseded: res.Superseded, Deleted: res.Deleted, Invalid: res.Invalid, Repos: []diffRepo{},
+		Relay: string(o.Remote.URL), OwnRelay: string(o.Own.URL), Complete: len(res.Incomplete) == 0, Incomplete: res.Incomplete, Gaps: res.Gaps,
+		Known: res.Known, Compared: res.Compared, Events: res.Events, Superseded: res.Superseded, Deleted: res.Deleted, Invalid: res.Invalid, Repos: []diffRepo{},
 	}
 	for _, r := range res.Repos {
 		repo := diffRepo{Coordinate: r.Ref.String(), Kinds: kindsOf(r.Events)}

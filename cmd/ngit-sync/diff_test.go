@@ -128,6 +128,7 @@ func TestDiffSaysWhatKeepsIt(t *testing.T) {
 		{[]string{"diff", "https://x"}, exitUsage, "https://x"},
 		{[]string{"diff", own, "--own-relay", own, "--domain", testDomain}, exitUsage, "is the own relay"},
 		{[]string{"diff", part}, exitUsage, "own_relay.domains"},
+		{[]string{"diff", part, "--timeout", "0s"}, exitUsage, "--timeout: 0s: allowed: longer than 0"},
 		{[]string{"diff", gone, "--own-relay", own, "--domain", testDomain}, exitFailed, gone + ": "},
 		{[]string{"diff", own, "--own-relay", gone, "--domain", testDomain}, exitFailed, "the own relay: "},
 		{[]string{"diff", part, "--own-relay", own, "--domain", testDomain}, exitFailed, "not everything was compared: " + part + " did not answer in full"},
@@ -136,6 +137,18 @@ func TestDiffSaysWhatKeepsIt(t *testing.T) {
 		require.Equal(t, c.code, code, "%v: %s", c.args, errOut)
 		require.Contains(t, errOut, c.want)
 		require.NotContains(t, errOut, "\x1b")
+	}
+	alice := newAuthor(1)
+	late := serve(t, relaytest.Start(t, relaytest.Options{Events: []nostr.Event{alice.announce("tool", time.Now())}, Delay: time.Minute}), "127.0.0.1:0")
+	hesitant := serve(t, relaytest.Start(t, relaytest.Options{HandshakeDelay: time.Minute}), "127.0.0.1:0")
+	for _, c := range []struct{ relay, own, err, out string }{
+		{late, own, "not everything was compared: time is up: 0 of the 0 repositories that are known were compared; --timeout gives it longer", `"complete": false`},
+		{own, hesitant, "time is up after 1s: 0 of the 0 repositories that are known were compared; --timeout gives it longer", ""},
+	} {
+		code, out, errOut := runBinary(t, nil, "diff", c.relay, "--own-relay", c.own, "--domain", testDomain, "--timeout", "1s", "--json")
+		require.Equal(t, exitFailed, code)
+		require.Contains(t, errOut, c.err)
+		require.Contains(t, out, c.out)
 	}
 	require.NoFileExists(t, filepath.Join(filepath.Dir(binary), "ngit-sync.db"))
 }

@@ -3,7 +3,9 @@ package diff
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/nbd-wtf/go-nostr"
 
@@ -19,7 +21,8 @@ type Options struct {
 	Rules       nip34.Rules
 	Progress    func(Progress) // called now and then from Compare's goroutine; nil: nobody
 	MostMissing int            // events that are named at most, 200,000
-	MostBytes   int64          // of announcements that only the remote relay has, 64 MiB
+	MostBytes   int64          // of announcements that only the remote relay has, and of those that are not ours, each; 64 MiB
+	Timeout     time.Duration  // of the whole comparison; 0: DefaultTimeout
 }
 
 // Progress is how far a comparison has got.
@@ -27,12 +30,14 @@ type Progress struct{ Repos, Of, Missing int }
 
 // Result is what a remote relay has and the own relay lacks.
 type Result struct {
-	Compared int    // repositories
+	Known    int    // repositories
+	Compared int    // of which everything was asked
 	Repos    []Repo // those of which something is missing, by coordinate
 	Events   int    // missing; one of two repositories counts once
 	// What the remote relay has beyond, and the own relay has no use for.
 	Superseded, Deleted, Invalid int
 	Incomplete                   []string // why there may be more; hostile text
+	TimeUp                       bool     // one of the reasons: Timeout was too short
 	Gaps                         bool     // some second may hold more events than the remote relay can be made to show; what is behind it was read
 }
 
@@ -41,6 +46,12 @@ type Repo struct {
 	Ref    event.Ref
 	Events []Event
 }
+
+// DefaultTimeout is how long a comparison may take.
+const DefaultTimeout = 30 * time.Minute
+
+// ErrTimeUp is in the error of a comparison whose time was not enough for a result, not even an Incomplete one.
+var ErrTimeUp = errors.New("time is up")
 
 // Event is one that is missing.
 type Event struct {
@@ -61,7 +72,8 @@ const (
 )
 
 // Compare asks both relays. Its error says why there is no result; a remote relay that ends in the middle, or refuses a question, leaves a
-// result that is Incomplete.
+// result that is Incomplete. So does the end of the time for questions, nine tenths of Timeout: the rest is for asking the own relay once more
+// about what seems to be missing.
 func Compare(ctx context.Context, o Options) (Result, error) {
 	if o.MostMissing == 0 {
 		o.MostMissing = mostMissing
@@ -69,15 +81,19 @@ func Compare(ctx context.Context, o Options) (Result, error) {
 	if o.MostBytes == 0 {
 		o.MostBytes = foreignBytes
 	}
-	c := newComparison(o)
-	c.wire = newWire(ctx, o)
-	defer c.wire.close()
-	for _, id := range []relay.ConnID{own, remote} {
-		if err := c.wire.opened(ctx, id); err != nil {
-			return Result{}, err
-		}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
 	}
-	if err := c.run(ctx); err != nil {
+	whole, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	c := newComparison(o)
+	c.wire = newWire(whole, o)
+	defer c.wire.close()
+	err := c.run(whole)
+	if err != nil && whole.Err() != nil && ctx.Err() == nil {
+		return Result{}, fmt.Errorf("%w after %s: %s", ErrTimeUp, o.Timeout, c.far())
+	}
+	if err != nil {
 		return Result{}, err
 	}
 	c.res.Gaps = c.wire.gaps
@@ -101,17 +117,38 @@ type comparison struct {
 
 func newComparison(o Options) *comparison {
 	return &comparison{
-		o: o, index: nip34.NewIndex(o.Rules), foreign: nip34.NewForeign(foreignKept, foreignBytes), mine: map[event.ID]event.PubKey{},
+		o: o, index: nip34.NewIndex(o.Rules), foreign: nip34.NewForeign(foreignKept, o.MostBytes), mine: map[event.ID]event.PubKey{},
 		kept: map[event.Ref]bool{}, newest: map[event.Ref]version{}, missing: map[event.ID]*missing{}, roots: map[event.ID][]event.Ref{},
 	}
 }
 
 func (c *comparison) run(ctx context.Context) error {
-	if err := c.announcements(ctx); err != nil {
+	for _, id := range []relay.ConnID{own, remote} {
+		if err := c.wire.opened(ctx, id); err != nil {
+			return err
+		}
+	}
+	asking, cancel := context.WithTimeout(ctx, c.o.Timeout*9/10)
+	defer cancel()
+	switch err := c.ask(asking); {
+	case err == nil:
+	case asking.Err() != nil && ctx.Err() == nil:
+		c.res.TimeUp = true
+		c.incomplete(ErrTimeUp.Error() + ": " + c.far())
+	default:
 		return err
 	}
+	return c.doubt(ctx)
+}
+
+// ask goes through the repositories.
+func (c *comparison) ask(ctx context.Context) error {
+	err := c.announcements(ctx)
 	repos := c.index.Roots()
-	c.res.Compared = len(repos)
+	c.res.Known = len(repos)
+	if err != nil {
+		return err
+	}
 	for n := 0; n < len(repos) && !c.ended; {
 		step, coords := n, []event.Ref(nil)
 		for n < len(repos) {
@@ -122,19 +159,27 @@ func (c *comparison) run(ctx context.Context) error {
 			coords = append(coords, r.Coordinates...)
 			n++
 		}
-		c.progress(step, len(repos))
+		c.progress()
 		if err := c.repos(ctx, coords); err != nil {
 			return err
 		}
+		if !c.ended {
+			c.res.Compared = n
+		}
 	}
-	c.progress(len(repos), len(repos))
-	return c.doubt(ctx)
+	c.progress()
+	return nil
 }
 
-func (c *comparison) progress(done, of int) {
+func (c *comparison) progress() {
 	if c.o.Progress != nil {
-		c.o.Progress(Progress{done, of, len(c.missing)})
+		c.o.Progress(Progress{c.res.Compared, c.res.Known, len(c.missing)})
 	}
+}
+
+// far is how far the comparison has got, in words.
+func (c *comparison) far() string {
+	return fmt.Sprintf("%d of the %d repositories that are known were compared", c.res.Compared, c.res.Known)
 }
 
 // both asks the own relay, and then the remote one for what it has beyond.
@@ -176,60 +221,6 @@ func (c *comparison) knows(id event.ID) bool {
 	_, mine := c.mine[id]
 	_, missing := c.missing[id]
 	return mine || missing
-}
-
-// announcements fills the index from both relays: a repository that only the remote one has is one of ours when it lists us.
-func (c *comparison) announcements(ctx context.Context) error {
-	var theirs candidates
-	err := c.both(ctx, []nostr.Filter{filters.Announcements()}, func(e *event.Event) {
-		if a, err := nip34.ParseAnnouncement(e); err == nil {
-			c.replaced(e)
-			c.kept[a.Ref] = true
-			c.tell(a.Slim())
-		}
-	}, func(e *event.Event) {
-		a, err := nip34.ParseAnnouncement(e)
-		if err != nil || c.ended || c.knows(e.ID) || !c.worth(e) {
-			return
-		}
-		c.follow(a.Slim())
-		if theirs.add(candidate{a.Ref, version{a.CreatedAt, a.ID}, e.Weight()}); theirs.weight < c.o.MostBytes {
-			return
-		}
-		if theirs.keep(c.index.Covers); theirs.weight > c.o.MostBytes/2 {
-			c.incomplete(string(c.o.Remote.URL) + " has more announcements than are looked at")
-			c.ended = true
-		}
-	})
-	theirs.keep(c.index.Covers)
-	for _, a := range theirs.list {
-		if !c.newer(a.ref, a.version) {
-			c.res.Superseded++
-			continue
-		}
-		c.miss(&missing{Event: Event{a.id, event.KindAnnouncement, a.createdAt, a.ref.PubKey}, repos: c.index.RootsOf(a.ref), d: a.ref.D})
-	}
-	return err
-}
-
-// follow takes in an announcement that the own relay lacks. One that takes a repository out of scope which the own relay keeps is to be
-// published there, but until it is, the repository is compared.
-func (c *comparison) follow(a *nip34.Announcement) {
-	before, known := c.index.Newest(a.Ref)
-	covered := c.index.Covers(a.Ref)
-	c.tell(a)
-	if !known || !covered || c.index.Covers(a.Ref) {
-		return
-	}
-	if _, mine := c.mine[before.ID]; mine {
-		c.index.Apply([]*nip34.Announcement{before}, []event.Ref{a.Ref})
-	}
-}
-
-func (c *comparison) tell(a *nip34.Announcement) {
-	told := []*nip34.Announcement{a}
-	c.index.Apply(told, nil)
-	c.foreign.Trim(c.index, told, nil) // what leaves scope by it may be put back
 }
 
 // repos compares what tags coordinates, their states, and what tags their roots.

@@ -3,6 +3,7 @@ package diff
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,7 +153,7 @@ func TestEqualRelaysLackNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			res, _, err := compare(t, relaytest.Options{Events: events}, relaytest.Options{Events: events, Negentropy: dialect})
 			require.NoError(t, err)
-			require.Equal(t, Result{Compared: 1}, res)
+			require.Equal(t, Result{Known: 1, Compared: 1}, res)
 		})
 	}
 }
@@ -321,7 +322,7 @@ func TestWhatIsNamedIsBounded(t *testing.T) {
 	require.Equal(t, []string{"more than 10 events are missing; the others were not looked for"}, res.Incomplete)
 }
 
-// Announcements of strangers fill no memory: those that are not ours are let go, and with too many of ours the comparison ends.
+// Announcements of strangers fill no memory: those that are not ours are let go, which is said, and with too many of ours the comparison ends.
 func TestAnnouncementsOfStrangersAreBounded(t *testing.T) {
 	var foreign, ours []nostr.Event
 	for i := range 60 {
@@ -329,17 +330,48 @@ func TestAnnouncementsOfStrangersAreBounded(t *testing.T) {
 		foreign = append(foreign, relaytest.Event(mallory, event.KindAnnouncement, begin, "", nostr.Tag{"d", d}))
 		ours = append(ours, announce(alice, d, begin))
 	}
-	run := func(theirs []nostr.Event) Result {
-		res, _, err := compareBounded(t, relaytest.Options{}, relaytest.Options{Events: theirs}, Options{MostBytes: 20_000})
+	run := func(mine, theirs []nostr.Event) Result {
+		res, _, err := compareBounded(t, relaytest.Options{Events: mine}, relaytest.Options{Events: theirs}, Options{MostBytes: 20_000})
 		require.NoError(t, err)
 		return res
 	}
-	res := run(append(ours[:5:5], foreign...))
+	res := run(nil, append(ours[:5:5], foreign[:10]...))
 	require.Empty(t, res.Incomplete)
 	require.Equal(t, 5, res.Events)
-	res = run(ours)
+	res = run(nil, append(ours[:5:5], foreign...))
+	require.Equal(t, []string{tooManyForeign}, res.Incomplete)
+	require.Equal(t, 5, res.Events)
+	var long []nostr.Event // more than fits, of which little is remembered
+	for i := range 10 {
+		long = append(long, relaytest.Event(mallory, event.KindAnnouncement, begin, strings.Repeat("x", 5000), nostr.Tag{"d", fmt.Sprint("repo", i)}))
+	}
+	res = run(nil, append(ours[:5:5], long...))
+	require.Equal(t, []string{tooManyForeign}, res.Incomplete)
+	require.Equal(t, 5, res.Events)
+	res = run(foreign, ours[:5])
+	require.Equal(t, []string{tooManyForeign}, res.Incomplete, "those of the own relay count too")
+	require.Equal(t, 5, res.Events)
+	res = run(nil, ours)
 	require.Equal(t, []string{"ws://one.example.com has more announcements than are looked at"}, res.Incomplete)
 	require.Less(t, res.Events, 60)
+	require.Zero(t, res.Compared)
+}
+
+// The announcement that was let go named a maintainer's: what the own relay lacks of the maintainer's is not found, so nobody says that
+// nothing is missing.
+func TestWhatWasLetGoIsNotTakenForWhole(t *testing.T) {
+	theirs := []nostr.Event{announce(bob, "tool", begin, alice)} // the page begins with the newest
+	for i := range int64(60) {
+		theirs = append(theirs, relaytest.Event(mallory, event.KindAnnouncement, begin+1+i, "", nostr.Tag{"d", fmt.Sprint("repo", i)}))
+	}
+	member := relaytest.Event(alice, event.KindAnnouncement, begin+100, "", nostr.Tag{"d", "tool"})
+	res, _, err := compareBounded(t, relaytest.Options{Events: theirs[:1]}, relaytest.Options{Events: append(theirs, member)}, Options{MostBytes: 20_000})
+	require.NoError(t, err)
+	require.Equal(t, []string{member.ID}, named(res)[coordinate(bob, "tool")], "the own relay names its author")
+	res, _, err = compareBounded(t, relaytest.Options{}, relaytest.Options{Events: append(theirs, member)}, Options{MostBytes: 20_000})
+	require.NoError(t, err)
+	require.NotContains(t, named(res)[coordinate(bob, "tool")], member.ID)
+	require.Equal(t, []string{tooManyForeign}, res.Incomplete)
 }
 
 // More repositories than one step asks about.
@@ -357,6 +389,50 @@ func TestManyStepsAreCompared(t *testing.T) {
 	require.Equal(t, 130, res.Events)
 	require.Len(t, res.Repos, 130)
 	require.Empty(t, res.Incomplete)
+}
+
+// A relay that always answers, but late, does not keep a comparison: what was found is there, and that it is not all.
+func TestAComparisonEndsInTime(t *testing.T) {
+	var repos, events []nostr.Event
+	for i := range 230 {
+		d := fmt.Sprint("repo", i)
+		repos = append(repos, announce(alice, d, begin))
+		events = append(events, issue(bob, coordinate(alice, d), begin+int64(i)))
+	}
+	all := together(repos, events)
+	run := func(ownRelay, remoteRelay relaytest.Options, timeout time.Duration) (Result, error) {
+		res, _, err := compareBounded(t, ownRelay, remoteRelay, Options{Timeout: timeout})
+		return res, err
+	}
+	t.Run("slow remote relay", func(t *testing.T) {
+		res, err := run(relaytest.Options{Events: repos}, relaytest.Options{Events: all, Delay: 5 * time.Second}, 40*time.Second)
+		require.NoError(t, err)
+		require.True(t, res.TimeUp)
+		require.Equal(t, [2]int{230, 100}, [2]int{res.Known, res.Compared})
+		require.Equal(t, []string{"time is up: 100 of the 230 repositories that are known were compared"}, res.Incomplete)
+		require.GreaterOrEqual(t, res.Events, 100)
+		res, err = run(relaytest.Options{Events: repos}, relaytest.Options{Events: all, Delay: 5 * time.Second}, 0)
+		require.NoError(t, err)
+		require.Equal(t, [2]int{230, 230}, [2]int{res.Known, res.Compared})
+		require.Equal(t, 230, res.Events)
+	})
+	t.Run("many pages of the own relay", func(t *testing.T) { // the rest of them is not waited for
+		root := issue(bob, coordinate(alice, "repo0"), begin)
+		mine := []nostr.Event{repos[0], root}
+		for i := range int64(1000) {
+			mine = append(mine, comment(bob, root, begin+i))
+		}
+		lacking := issue(bob, coordinate(alice, "repo0"), begin+1)
+		res, err := run(relaytest.Options{Events: mine, PageCap: 10, MaxSubs: 1, Delay: time.Second}, relaytest.Options{Events: []nostr.Event{lacking}}, time.Minute)
+		require.NoError(t, err)
+		require.True(t, res.TimeUp)
+		require.Equal(t, map[string][]string{coordinate(alice, "repo0"): {lacking.ID}}, named(res))
+	})
+	t.Run("slow own relay", func(t *testing.T) { // too slow to say that what seems to be missing is not there
+		_, err := run(relaytest.Options{Events: repos, Delay: 5 * time.Second}, relaytest.Options{Events: all}, 40*time.Second)
+		require.ErrorIs(t, err, ErrTimeUp)
+		require.ErrorContains(t, err, "after 40s: 200 of the 230 repositories that are known were compared")
+	})
 }
 
 func TestCompareEndsWithItsContext(t *testing.T) {

@@ -39,8 +39,9 @@ func (c *candidates) add(a candidate) {
 	c.weight += a.weight
 }
 
-// keep drops those that are not ours.
-func (c *candidates) keep(ours func(event.Ref) bool) {
+// keep drops those that are not ours, and gives their number.
+func (c *candidates) keep(ours func(event.Ref) bool) int {
+	before := len(c.list)
 	c.weight = 0
 	c.list = slices.DeleteFunc(c.list, func(a candidate) bool {
 		if ours(a.ref) {
@@ -49,6 +50,7 @@ func (c *candidates) keep(ours func(event.Ref) bool) {
 		}
 		return true
 	})
+	return before - len(c.list)
 }
 
 // root notes the repos of a root event, and reports one that was not known.

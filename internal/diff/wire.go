@@ -156,7 +156,8 @@ func (w *wire) ask(ctx context.Context, q question) error {
 			if err := w.gone(q.to); err != nil {
 				return err
 			}
-		case <-ctx.Done():
+		case <-ctx.Done(): // another question may follow
+			w.fleets[q.to].Send(q.to, relay.CancelBatch{ID: batch})
 			return ctx.Err()
 		}
 	}
