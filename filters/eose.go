@@ -190,10 +190,10 @@ func (p *Pager) startNarrowing(c *cursor) {
 // full reports whether a page of one filter may have been cut. Nobody caps pages at one event.
 func (p *Pager) full(count int, hint Hint) bool {
 	switch {
-	case count < 2, hint == HintFinish && count < p.alone:
+	case count < 2, hint == HintFinish && count < p.limit:
 		return false
 	}
-	return hint == HintMore || count >= min(p.proven.Filter, p.alone)
+	return hint == HintMore || count >= min(p.proven.Filter, p.limit)
 }
 
 func (p *Pager) failAll(f Fault) {

@@ -45,7 +45,7 @@ type Pager struct {
 	cursors  []*cursor
 	set      *Set // of all filters, without times
 	limit    int  // of each filter of a page
-	alone    int  // of the filter of a page that is asked alone
+	most     int  // events of a page of several filters
 	sorted   bool // events of a filter came newest first
 	probing  bool // asks one second more, to see whether the relay reads until as exclusive
 	empties  int  // empty pages in a row
@@ -61,7 +61,7 @@ type Pager struct {
 // NewPager gives a pager for filters, each of which is asked for at most limit events per page. A filter may have since
 // and until; its limit is ignored. What failed is resumed by its filter with until one below End.Until.
 func NewPager(fs []nostr.Filter, limit int) *Pager {
-	p := &Pager{limit: max(2, limit), alone: max(2, limit)}
+	p := &Pager{limit: max(2, limit), most: math.MaxInt}
 	timeless := slices.Clone(fs)
 	for i := range fs {
 		timeless[i].Since, timeless[i].Until = nil, nil
@@ -71,15 +71,16 @@ func NewPager(fs []nostr.Filter, limit int) *Pager {
 	return p
 }
 
-// Alone sets a larger limit for pages of one filter. Call it before the first Next.
-func (p *Pager) Alone(limit int) { p.alone = max(p.limit, limit) }
+// Most bounds what a page of several filters may bring in all: as filters end, those that go on are asked for more. Call it before the
+// first Next.
+func (p *Pager) Most(events int) { p.most = events }
 
 // share is the limit of each of n filters that are asked together.
 func (p *Pager) share(n int) int {
 	if n == 1 {
-		return p.alone
+		return p.limit
 	}
-	return p.limit
+	return max(2, min(p.limit, p.most/n))
 }
 
 // Trust says what the relay has proven before, on this connection. Call it before the first Next.
@@ -103,7 +104,7 @@ func (p *Pager) Ends() []End {
 func (p *Pager) Next() (req []nostr.Filter, ok bool) {
 	p.page = nil
 	if p.narrow != nil {
-		f := p.narrow.ask(p.alone, p.lag())
+		f := p.narrow.ask(p.limit, p.lag())
 		p.page = &page{narrow: Compile([]nostr.Filter{f}), seen: map[event.ID]struct{}{}}
 		return []nostr.Filter{f}, true
 	}
@@ -124,7 +125,7 @@ func (p *Pager) MaxEvents() int {
 	case p.page == nil:
 		return 0
 	case p.page.narrow != nil:
-		return p.alone + pageSlack
+		return p.limit + pageSlack
 	}
 	return p.share(len(p.page.cursors))*len(p.page.cursors) + pageSlack
 }

@@ -1,6 +1,7 @@
 package filters_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -37,6 +38,7 @@ func TestPagerLosesNothing(t *testing.T) {
 		}
 		limit := rapid.IntRange(2, 20).Draw(t, "limit")
 		p := filters.NewPager(fs, limit)
+		p.Most(rapid.OneOf(rapid.Just(math.MaxInt), rapid.IntRange(0, 3*limit)).Draw(t, "most"))
 		if rapid.Bool().Draw(t, "proven?") {
 			p.Trust(filters.Proven{Page: cap2(relay.total, limit), Filter: cap2(relay.clamp, relay.total, limit)})
 		}

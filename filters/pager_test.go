@@ -3,6 +3,7 @@ package filters_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -47,6 +48,29 @@ func TestPagerFailLeavesWhatHasEnded(t *testing.T) {
 	require.Equal(t, []filters.End{{Failed: true, Fault: filters.FaultAborted}, {Failed: true, Fault: filters.FaultAborted, Until: 85}}, p.Ends())
 	_, ok := p.Next()
 	require.False(t, ok)
+}
+
+// Filters that go on share what those that have ended leave of a page.
+func TestPagerSharesAPageAmongThoseThatGoOn(t *testing.T) {
+	relay := newSimRelay(history(slices.Concat(repeat(40, 90, "e:x"), repeat(40, 90, "q:x"), repeat(3, 90, "E:x"))...))
+	p := filters.NewPager([]nostr.Filter{tagFilter("e", "x"), tagFilter("q", "x"), tagFilter("E", "x")}, 15)
+	p.Most(24)
+	p.Trust(filters.Proven{Page: 24, Filter: 15})
+	var limits []int
+	for {
+		req, ok := p.Next()
+		if !ok {
+			break
+		}
+		require.LessOrEqual(t, p.MaxEvents(), 24+32)
+		limits = append(limits, req[0].Limit)
+		events, hint := relay.answer(req)
+		for _, e := range events {
+			p.Event(e)
+		}
+		p.EOSE(hint)
+	}
+	require.Equal(t, []int{8, 8, 12, 12, 12, 12, 15}, limits)
 }
 
 // A page that is asked again, because a socket broke or a relay said "later", counts once.

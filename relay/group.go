@@ -53,19 +53,17 @@ const (
 func (c *Conn) newGroup(b *batchRun, fs []nostr.Filter, index []int) *group {
 	g := &group{
 		batch: b, index: index, asked: fs, limits: c.history.limits,
-		pager: filters.NewPager(fs, pageLimit(c.limits.PageLimit, len(fs))),
+		pager: filters.NewPager(fs, pageLimit(c.limits.PageLimit)),
 	}
-	g.pager.Alone(pageLimit(c.limits.PageLimit, 1))
+	g.pager.Most(pageEvents)
 	if !c.history.doubted {
 		g.pager.Trust(c.history.proven)
 	}
 	return g
 }
 
-// pageLimit is the limit of each of n filters that share a page.
-func pageLimit(limit, n int) int {
-	return max(1, min(limit, pageEvents/n))
-}
+// pageLimit is the limit of a filter that has a page for itself.
+func pageLimit(limit int) int { return max(1, min(limit, pageEvents)) }
 
 // ends says how far each filter has got.
 func (g *group) ends() []FilterEnd {

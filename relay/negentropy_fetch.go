@@ -167,7 +167,7 @@ func (c *Conn) fetchPage(g *group) *page {
 	r := g.neg
 	p := &page{group: g}
 	if r.stage == negChecking {
-		f := r.below(g.asked[0], pageLimit(c.limits.PageLimit, 1))
+		f := r.below(g.asked[0], pageLimit(c.limits.PageLimit))
 		p.filters, p.credit, p.check = []nostr.Filter{f}, f.Limit+fetchSpare, true
 	} else {
 		k := min(len(r.fresh), c.idsAtOnce())
