@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -53,6 +54,9 @@ func (c Cause) persistent() bool {
 	return c == CauseDNS || c == CauseTLS || c == CauseProtocol
 }
 
+// maxFailure is how much of an error's text is given, in bytes. A handshake's quotes what the relay has sent, 64 KiB of it.
+const maxFailure = 1024
+
 // Failure is a typed reason for the end of a connection.
 type Failure struct {
 	Cause      Cause
@@ -61,11 +65,20 @@ type Failure struct {
 	Err        error
 }
 
+// Error is a text of its own, at most 1 KiB.
 func (f *Failure) Error() string {
 	if f.Err == nil {
 		return f.Cause.String()
 	}
-	return fmt.Sprintf("%s: %v", f.Cause, f.Err)
+	return cut(fmt.Sprintf("%s: %v", f.Cause, f.Err), maxFailure)
+}
+
+// cut keeps nothing of what it leaves out.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.Clone(text[:most])
 }
 
 func (f *Failure) Unwrap() error { return f.Err }

@@ -31,10 +31,7 @@ func (s *State) record(now time.Time, f *Failure) {
 	s.Cause = f.Cause
 	s.Reason = f.Cause.String()
 	if f.Err != nil {
-		s.Reason = f.Err.Error()
-	}
-	if len(s.Reason) > maxReason {
-		s.Reason = s.Reason[:maxReason]
+		s.Reason = cut(f.Err.Error(), maxReason)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nbd-wtf/go-nostr"
@@ -193,6 +194,14 @@ func TestMemoryAtTheLimits(t *testing.T) {
 			}
 			return m
 		}},
+		{"messages of a relay that wait to be handled", 1, 10 << 20, func(t *testing.T) any { return filled(t, 4<<20) }},
+		{"messages to a relay that wait to be sent", 1, 10 << 20, func(t *testing.T) any {
+			s := mustDial(t, NewDialer(DialerOptions{DialContext: unread(0)}))
+			for s.queued.Load() < s.opts.SendBytes-60_000 {
+				require.NoError(t, s.Send(make([]byte, 60_000)))
+			}
+			return s
+		}},
 		{"our side of a reconciliation", 20, 8 << 20, func(*testing.T) any {
 			b := negentropy.NewBuilder()
 			for n := range maxOurs / 20 {
@@ -203,7 +212,9 @@ func TestMemoryAtTheLimits(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			heaptest.Under(t, tt.most, func() any { return tt.build(t) })
+			synctest.Test(t, func(t *testing.T) {
+				heaptest.Under(t, tt.most, func() any { return tt.build(t) })
+			})
 		})
 	}
 }

@@ -109,7 +109,7 @@ func (d *Dialer) fetch(ctx context.Context, url relayurl.URL, trust Trust) ([]by
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		f := fail(health.CauseHTTP, errors.New(resp.Status))
+		f := fail(health.CauseHTTP, errors.New(clip(resp.Status)))
 		statusFailure(f, resp)
 		return nil, f
 	}
@@ -163,7 +163,7 @@ func object(raw json.RawMessage) (map[string]json.RawMessage, error) {
 func text(raw json.RawMessage, limit int) string {
 	var s string
 	_ = json.Unmarshal(raw, &s)
-	return strings.Clone(clipTo(s, limit)) // a document is kept for a day: not the whole text with it
+	return clipTo(s, limit)
 }
 
 // number reads a whole number above 0, also one written as 5e2 or in quotes; 0 when there is none.

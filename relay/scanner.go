@@ -133,7 +133,7 @@ func unquote(q []byte) string {
 
 func clip(s string) string { return clipTo(s, maxTextLen) }
 
-// clipTo bounds a text at a character's border and makes it valid UTF-8.
+// clipTo bounds a text at a character's border and makes it valid UTF-8. It keeps nothing of what it leaves out: texts are kept for the page.
 func clipTo(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= n {
@@ -142,5 +142,5 @@ func clipTo(s string, n int) string {
 	for n > 0 && !utf8.RuneStart(s[n]) {
 		n--
 	}
-	return s[:n]
+	return strings.Clone(s[:n])
 }

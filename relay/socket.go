@@ -209,12 +209,12 @@ func (s *Socket) readAll() {
 			f = SplitFrame(bytes.Clone(buf.Bytes()))
 			f.held = int64(buf.Len())
 		}
+		if buf.Cap() > 64<<10 {
+			buf = bytes.Buffer{} // one large message does not stay for the life of the connection, nor while a copy of it waits
+		}
 		f.At, f.n = s.heard.last(), n
 		if !s.hand(f) {
 			return
-		}
-		if buf.Cap() > 64<<10 {
-			buf = bytes.Buffer{} // one large message does not stay for the life of the connection
 		}
 	}
 }
