@@ -419,7 +419,7 @@ func TestAComparisonEndsInTime(t *testing.T) {
 	t.Run("many pages of the own relay", func(t *testing.T) { // the rest of them is not waited for
 		root := issue(bob, coordinate(alice, "repo0"), begin)
 		mine := []nostr.Event{repos[0], root}
-		for i := range int64(1000) {
+		for i := range int64(400) {
 			mine = append(mine, comment(bob, root, begin+i))
 		}
 		lacking := issue(bob, coordinate(alice, "repo0"), begin+1)

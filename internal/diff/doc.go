@@ -8,5 +8,5 @@
 // Owner: the goroutine of Compare owns the comparison; the two connections talk to it through channels.
 //
 // Invariants: nothing is published and nothing is stored; what is remembered of a remote relay is bounded; a comparison that is not whole
-// says so.
+// says so, and ends in time all the same.
 package diff
