@@ -2,6 +2,7 @@ package sync
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 	"github.com/ngit-sync/ngit-sync/relay"
+	"github.com/ngit-sync/ngit-sync/selfsub"
 )
 
 func TestADialThatHasToWaitForItsHostGivesItsPlaceOn(t *testing.T) {
@@ -28,6 +30,23 @@ func TestADialThatHasToWaitForItsHostGivesItsPlaceOn(t *testing.T) {
 	}
 	s.elapse(time.Minute)
 	require.Contains(t, dialled(s), relays[4])
+}
+
+// Of three relays that wait for the only dial the first one loses its place, and the others have their turn.
+func TestARelayThatLosesItsPlaceGivesItsDialOn(t *testing.T) {
+	s := newScript(t, func(c *Config) {
+		c.ConcurrentDials, c.MaxRelays, c.Bootstrap = 1, 2, []relayurl.URL{"wss://well.example.com"}
+	})
+	weak, strong := named(one, 1), named(two, 2)
+	s.facts(selfsub.Facts{Announcements: slices.Concat(weak, strong), Picture: 1})
+	require.Equal(t, []relayurl.URL{one, two}, s.placed())
+	third := relayN(3)
+	s.picture(slices.Concat(weak, strong, named(third, 3)))
+	require.Equal(t, []relayurl.URL{third, two}, s.placed())
+	require.Len(t, s.dials, 1)
+	s.up("wss://well.example.com")
+	s.up(s.dials[1].URL)
+	require.ElementsMatch(t, []relayurl.URL{"wss://well.example.com", two, third}, dialled(s))
 }
 
 func dialled(s *script) (out []relayurl.URL) {

@@ -181,6 +181,38 @@ func TestADeadRelayGivesItsPlaceBack(t *testing.T) {
 	require.Equal(t, "no place: not reached; a candidate again when a dial is due", s.doing(one))
 }
 
+// Of a relay whose history is given up it is still known when it may be dialled, and that it has failed.
+func TestARelayWhoseHistoryIsGivenUpIsNotTakenForNew(t *testing.T) {
+	s := newScript(t, func(c *Config) { c.MaxRelays = 1; c.Bootstrap = []relayurl.URL{"wss://well.example.com"} })
+	three := relayN(3)
+	s.picture(slices.Concat(named(one, 3), named(two, 2), named(three, 1)))
+	s.up("wss://well.example.com")
+	var before standing
+	c := s.e.election.candidates[two]
+	for _, u := range []relayurl.URL{one, two} {
+		require.Equal(t, []relayurl.URL{u}, s.placed())
+		s.sync(u)
+		s.down(u)
+		for end := s.now.Add(48 * time.Hour); slices.Contains(s.placed(), u); s.failDials(u, time.Minute) {
+			require.True(t, s.now.Before(end))
+			before = s.e.standing(c)
+		}
+	}
+	require.Equal(t, []relayurl.URL{three}, s.placed())
+	require.NotContains(t, s.e.relays, two)
+	after := s.e.standing(c)
+	before.held = time.Time{} // it has lost its place with it
+	require.Equal(t, before, after)
+	require.True(t, after.reached)
+	require.True(t, after.due.After(s.now))
+
+	for end := s.now.Add(48 * time.Hour); s.e.relays[two] == nil; s.failDials(s.placed()[0], time.Minute) {
+		require.True(t, s.now.Before(end))
+	}
+	require.False(t, s.now.Before(after.due))
+	require.Equal(t, after.failing, s.e.relays[two].health.FailingSince)
+}
+
 func TestARelayThatNeverAnswersHasItsPlaceForAnHour(t *testing.T) {
 	s := newScript(t, func(c *Config) { c.MaxRelays = 1; c.Bootstrap = []relayurl.URL{"wss://well.example.com"} })
 	s.picture(slices.Concat(named(one, 9), named(two, 1)))
@@ -195,18 +227,20 @@ func TestAFreedPlaceGoesToARelayThatWaits(t *testing.T) {
 	for name, free := range map[string]func(s *script){
 		"nobody names it any more": func(s *script) {
 			s.facts(selfsub.Facts{Announcements: anns(announcement("elsewhere.example.com", "alice", "a", t0.Add(time.Hour), nil)), Picture: 1})
+			s.elapse(s.cfg.RemoveGrace)
 		},
 		"the operator pairs it": func(s *script) { require.NoError(s.t, s.e.Order(Order{Verb: Pair, URL: one}, s.now)); s.take() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newScript(t, func(c *Config) { c.MaxRelays = 1 })
+			s := newScript(t, func(c *Config) { c.MaxRelays, c.RemoveGrace = 1, 2*time.Minute })
 			s.picture(anns(announce("alice", "a", t0, nil, one)))
 			s.facts(selfsub.Facts{Announcements: anns(announce("bob", "b", t0, nil, two)), Picture: 1})
+			s.elapse(2 * reviewGap) // the next review that time brings is far away
 			require.Equal(t, Removed, s.phase(two))
 			require.ErrorIs(t, s.e.Order(Order{Verb: SyncNow, URL: two}, s.now), ErrNoPlace)
+			require.Equal(t, []relayurl.URL{one}, s.placed())
 			free(s)
-			s.elapse(time.Hour)
-			require.Equal(t, []relayurl.URL{two}, s.placed())
+			require.Equal(t, []relayurl.URL{two}, s.placed(), "at once")
 			require.Equal(t, Connecting, s.phase(two))
 		})
 	}

@@ -37,7 +37,7 @@ func (s standing) failingFor(d, next time.Duration) standing {
 	return s
 }
 
-var rules = slotRules{limit: 3, perOwner: 20, deadAfter: day}
+var rules = slotRules{limit: 3, perOwner: 1, deadAfter: day}
 
 func TestWhoMakesWayForWhom(t *testing.T) {
 	fresh := standing{}
@@ -125,6 +125,13 @@ func TestWhoHasAPlace(t *testing.T) {
 			name: "a smaller limit: the dead go first, then those with the least to show", leave: []int{1, 0, 4}, needs: 4,
 			all: []standing{
 				held(day).with(1, 0), held(day).with(9, 9).failingFor(day, time.Hour), held(day).with(1, 2), held(time.Hour).with(3, 0), held(90*day).with(2, 0), held(day).with(1, 1),
+			},
+		},
+		{
+			name: "the share of one that makes way is free at once", take: []int{4, 3}, leave: []int{0, 1}, crowded: []int{5}, needs: 2,
+			all: []standing{
+				held(9 * day).alone(7), held(9*day).with(2, 0), held(9*day).with(9, 9),
+				fresh.with(1, 9).alone(7), fresh.with(2, 5), fresh.with(1, 5).alone(7), fresh.with(1, 4),
 			},
 		},
 	} {
