@@ -25,6 +25,7 @@ import (
 	"github.com/nbd-wtf/go-nostr"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ngit-sync/ngit-sync/internal/badline"
 	"github.com/ngit-sync/ngit-sync/relay/relaytest"
 )
 
@@ -243,16 +244,15 @@ func stoppedKilledAndStartedAgain(t *testing.T, database string) {
 
 // An own relay that is not there is waited for, visibly.
 func TestBinaryWaitsForItsOwnRelay(t *testing.T) {
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	port, err := badline.HoldPort()
 	require.NoError(t, err)
-	addr := l.Addr().String()
-	require.NoError(t, l.Close())
+	defer port.Close()
 	one := relaytest.Start(t, relaytest.Options{})
 	oneURL := serve(t, one, "127.0.0.1:0")
 	old := thread(newAuthor(1), "tool", time.Now().Add(-240*time.Hour), 5, oneURL)
 	one.Publish(old...)
 
-	p := startBinary(t, inSQLite(t.TempDir()), "--own-relay", "ws://"+addr, "--domain", testDomain, "--bootstrap", oneURL)
+	p := startBinary(t, inSQLite(t.TempDir()), "--own-relay", "ws://"+port.Addr(), "--domain", testDomain, "--bootstrap", oneURL)
 	eventually(t, "the remote relay is connected meanwhile", func() bool { return one.OpenConnections() == 1 })
 	code, body := p.get("/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
@@ -261,7 +261,7 @@ func TestBinaryWaitsForItsOwnRelay(t *testing.T) {
 	require.Equal(t, http.StatusOK, code)
 
 	own := relaytest.Start(t, relaytest.Options{Verify: true})
-	serve(t, own, addr)
+	serve(t, own, port.Addr())
 	eventually(t, "all has arrived", func() bool { return held(own, old) == len(old) })
 	require.NoError(t, p.end(syscall.SIGTERM))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ngit-sync/ngit-sync/internal/badline"
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
 	"github.com/ngit-sync/ngit-sync/relay/embedded"
 )
@@ -52,7 +53,10 @@ type peer struct {
 // startPeer starts a relay for the first time.
 func startPeer(t *testing.T) *peer {
 	t.Helper()
-	p := &peer{dir: t.TempDir(), url: "ws://127.0.0.1:0"}
+	port, err := badline.HoldPort()
+	require.NoError(t, err)
+	t.Cleanup(port.Close)
+	p := &peer{dir: t.TempDir(), url: "ws://" + port.Addr()}
 	require.NoError(t, p.start())
 	t.Cleanup(func() {
 		if p.cmd != nil {

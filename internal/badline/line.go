@@ -29,7 +29,7 @@ type Weather struct {
 type Line struct {
 	target string
 	frames bool
-	addr   string
+	port   *Port
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -41,29 +41,28 @@ type Line struct {
 	open     map[*conn]struct{}
 }
 
-const (
-	loopback = "127.0.0.1:0"
-	// listenAgain is how long the address is tried again: a connection of somebody else may have its port for a moment.
-	listenAgain = 10 * time.Second
-	listenEvery = 10 * time.Millisecond
-)
-
 // Listen starts a line at a free port of loopback. Close ends it; the end of ctx cuts what it carries.
 func Listen(ctx context.Context, o Options) (*Line, error) {
 	l := &Line{target: o.Target, frames: o.Frames, weather: o.Weather, changed: make(chan struct{}), open: map[*conn]struct{}{}}
+	port, err := HoldPort()
+	if err != nil {
+		return nil, fmt.Errorf("line: %w", err)
+	}
+	l.port = port
 	l.ctx, l.cancel = context.WithCancel(ctx)
-	if err := l.listen(loopback); err != nil {
+	if err := l.listen(); err != nil {
 		l.cancel()
+		port.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
 // Addr is the host:port to dial, also while connections are refused.
-func (l *Line) Addr() string { return l.addr }
+func (l *Line) Addr() string { return l.port.Addr() }
 
 // URL is Addr for a relay.
-func (l *Line) URL() string { return "ws://" + l.addr }
+func (l *Line) URL() string { return "ws://" + l.Addr() }
 
 // Close cuts all connections and waits for the goroutines.
 func (l *Line) Close() {
@@ -72,6 +71,7 @@ func (l *Line) Close() {
 	l.deafen()
 	l.mu.Unlock()
 	l.wg.Wait()
+	l.port.Close()
 }
 
 // Set changes the weather. The error is that the line cannot listen again.
@@ -88,17 +88,7 @@ func (l *Line) Set(w Weather) error {
 	if l.listener != nil || l.ctx.Err() != nil {
 		return nil
 	}
-	for end := time.Now().Add(listenAgain); ; {
-		err := l.listen(l.addr)
-		if err == nil || time.Now().After(end) {
-			return err
-		}
-		select {
-		case <-l.ctx.Done():
-			return err
-		case <-time.After(listenEvery):
-		}
-	}
+	return l.listen()
 }
 
 // now is the weather, and what ends when it changes.
@@ -109,12 +99,12 @@ func (l *Line) now() (Weather, <-chan struct{}) {
 }
 
 // listen and deafen need the mutex, but for the first time.
-func (l *Line) listen(addr string) error {
-	ln, err := new(net.ListenConfig).Listen(l.ctx, "tcp", addr)
+func (l *Line) listen() error {
+	ln, err := new(net.ListenConfig).Listen(l.ctx, "tcp", l.Addr())
 	if err != nil {
 		return fmt.Errorf("line: %w", err)
 	}
-	l.listener, l.addr = ln, ln.Addr().String()
+	l.listener = ln
 	l.wg.Go(func() {
 		for {
 			c, err := ln.Accept()
