@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +24,7 @@ func refused(t *testing.T, database string, nobody bool) (code int, said string)
 		"--database", database)
 	if nobody && os.Geteuid() == 0 {
 		require.NoError(t, os.Chmod(filepath.Dir(binary), 0o755))
+		require.NoError(t, os.Chmod(binary, 0o755)) // whatever our umask is
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 		cmd.Dir = "/"
 	}
@@ -136,40 +136,21 @@ func TestBinaryStartsOnceOnAnEmptyDatabase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := database(t)
-			type end struct {
-				err    error
-				stderr string
-			}
-			ended := make(chan end, 2)
-			var cmds []*exec.Cmd
+			started := make(chan launched, 2)
 			for range 2 {
-				cmd := exec.CommandContext(t.Context(), binary, "run", "--listen", "127.0.0.1:0", "--own-relay", "ws://127.0.0.1:1",
-					"--domain", testDomain, "--database", url)
-				cmd.Dir = filepath.Dir(binary)
-				var stderr bytes.Buffer
-				cmd.Stderr = &stderr
-				require.NoError(t, cmd.Start())
-				cmds = append(cmds, cmd)
 				go func() {
-					err := cmd.Wait()
-					ended <- end{err, stderr.String()}
+					p, err := launch(t, url, "--own-relay", "ws://127.0.0.1:1", "--domain", testDomain)
+					started <- launched{p, err}
 				}()
 			}
-			var first end
-			select {
-			case first = <-ended:
-			case <-time.After(patience):
-				t.Fatal("both run")
+			runs, refused := <-started, <-started
+			if runs.err != nil {
+				runs, refused = refused, runs
 			}
-			require.Error(t, first.err)
-			require.Contains(t, first.stderr, "another ngit-sync uses this database (")
-			require.NotContains(t, first.stderr, "panic")
-			for _, cmd := range cmds {
-				_ = cmd.Process.Signal(syscall.SIGTERM) // one of them has ended
-			}
-			second := <-ended
-			require.NoError(t, second.err, second.stderr)
-			require.Contains(t, second.stderr, "http listening")
+			require.NoError(t, runs.err)
+			require.ErrorContains(t, refused.err, "another ngit-sync uses this database (")
+			require.NotContains(t, refused.err.Error(), "panic")
+			require.NoError(t, runs.end(syscall.SIGTERM), &runs.log)
 		})
 	}
 }
