@@ -64,7 +64,7 @@ func TestDailyPasses(t *testing.T) {
 			require.Empty(t, w.missing(slipped...), "found within 25 h")
 			written = append(written, slipped...)
 		}
-		require.InDelta(t, goroutines, runtime.NumGoroutine(), 20)
+		require.LessOrEqual(t, runtime.NumGoroutine(), goroutines+20) // fewer: what tests before this one have left over has ended
 		ends := map[time.Time]bool{}
 		for i, r := range relays {
 			passes := fullPasses(r, alice.coordinate(fmt.Sprint("tool", i)), first)
