@@ -82,7 +82,7 @@ func TestAgainstKhatru(t *testing.T) {
 	require.NoError(t, publisher.Send(msg))
 	ok := <-publisher.Frames()
 	require.True(t, ok.OK, ok.Text)
-	require.Eventually(t, func() bool { return len(sink.ids(0)) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(sink.ids(0)) == 1 }, time.Minute, time.Millisecond)
 	require.Empty(t, sink.faulty())
 }
 

@@ -88,7 +88,7 @@ func TestWhatKhatruTakesIsNotChargedToIt(t *testing.T) {
 			url := newKhatru(t, nil)
 			sink, commands, reports := connected(t, ConnOptions{URL: url})
 			commands <- liveOf("l0", kinds(1, 70000))
-			require.Eventually(t, func() bool { return len(sink.marksOf(0)) > 0 }, 10*time.Second, time.Millisecond, "it is subscribed")
+			require.Eventually(t, func() bool { return len(sink.marksOf(0)) > 0 }, time.Minute, time.Millisecond, "it is subscribed")
 			publisher, f := NewDialer(DialerOptions{}).Dial(t.Context(), url, Operator)
 			require.Nil(t, f)
 			defer publisher.Close()
@@ -98,7 +98,7 @@ func TestWhatKhatruTakesIsNotChargedToIt(t *testing.T) {
 					taken++
 				}
 			}
-			require.Eventually(t, func() bool { return len(sink.ids(0)) > 0 }, 10*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return len(sink.ids(0)) > 0 }, time.Minute, time.Millisecond)
 			for len(reports) > 0 {
 				_, offended := (<-reports).(Offended)
 				require.False(t, offended)

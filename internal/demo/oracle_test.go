@@ -142,7 +142,7 @@ func TestOracleAndEmbeddedRelayAgree(t *testing.T) {
 	relay, err := embedded.Open(t.Context(), embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Rules: nip34.Rules{Domains: []string{Domain}}})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		require.NoError(t, relay.Close(ctx))
 	})

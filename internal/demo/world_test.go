@@ -30,7 +30,7 @@ func startWorld(t *testing.T) *World {
 	w, err := Start(t.Context(), Options{Seed: 1, Now: baseTime, Events: 150})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		require.NoError(t, w.Close(ctx))
 	})
@@ -163,7 +163,7 @@ func (p *peer) write(format string, a ...any) {
 
 func (p *peer) read() []any {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	_, msg, err := p.conn.Read(ctx)
 	require.NoError(p.t, err)

@@ -45,7 +45,7 @@ func TestSQLiteOnAFullDisk(t *testing.T) {
 	for i := range n {
 		s.queue.pushOps(&op{verb: record, id: fakeID(i), facts: &facts{}, entry: entry{disposition: relay.Stored, reason: []byte{}}, at: time.Now()})
 	}
-	require.Eventually(t, func() bool { return !s.Up() }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return !s.Up() }, time.Minute, time.Millisecond)
 	said := logs.FilterMessage("database cannot be written, working from memory").All()
 	require.Len(t, said, 1)
 	require.Contains(t, said[0].ContextMap()["error"], "database or disk is full")

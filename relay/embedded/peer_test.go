@@ -67,7 +67,7 @@ func openRelay(t testing.TB, dir string, r nip34.Rules) *Relay {
 
 func closeRelay(t testing.TB, r *Relay) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	require.NoError(t, r.Close(ctx))
 }
@@ -101,7 +101,7 @@ func (p *peer) write(format string, a ...any) {
 
 func (p *peer) read() []any {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	_, msg, err := p.conn.Read(ctx)
 	require.NoError(p.t, err)

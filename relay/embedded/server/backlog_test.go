@@ -19,7 +19,7 @@ import (
 func (p *peer) gone() {
 	p.t.Helper()
 	p.conn.SetReadLimit(-1)
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	for {
 		if _, _, err := p.conn.Read(ctx); err != nil {

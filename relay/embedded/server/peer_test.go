@@ -29,7 +29,7 @@ func start(t testing.TB, b Backend, l Limits) *Server {
 	s, err := Listen(t.Context(), "127.0.0.1:0", Options{Backend: b, Limits: l, Info: Info{Name: "test", NIPs: []int{9}}})
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		require.NoError(t, s.Close(ctx))
 	})
@@ -53,7 +53,7 @@ func (p *peer) write(format string, a ...any) {
 // read gives the fields of the next message.
 func (p *peer) read() []any {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
 	_, msg, err := p.conn.Read(ctx)
 	require.NoError(p.t, err)
