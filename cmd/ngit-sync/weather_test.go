@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	gosync "sync"
 	"syscall"
 	"testing"
 
@@ -137,12 +138,14 @@ func TestBinaryStartsOnceOnAnEmptyDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url := database(t)
 			started := make(chan launched, 2)
+			var wg gosync.WaitGroup
 			for range 2 {
-				go func() {
+				wg.Go(func() {
 					p, err := launch(t, url, "--own-relay", "ws://127.0.0.1:1", "--domain", testDomain)
 					started <- launched{p, err}
-				}()
+				})
 			}
+			wg.Wait()
 			runs, refused := <-started, <-started
 			if runs.err != nil {
 				runs, refused = refused, runs

@@ -5,9 +5,6 @@ import (
 	"os"
 )
 
-// loopback is any free port.
-const loopback = "127.0.0.1:0"
-
 // Port is a port of loopback that stays ours while nobody listens at it: whoever dials it is refused, whoever asks for any free port gets
 // another, and whoever names it can listen at it.
 type Port struct {

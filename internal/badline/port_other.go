@@ -9,7 +9,7 @@ import (
 
 // holdPort finds a free port and lets go of it: a socket that holds it would keep listeners out.
 func holdPort() (*Port, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", loopback)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
