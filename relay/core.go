@@ -77,6 +77,7 @@ type core struct {
 	remindAt time.Time // the next word in the log on the limited rate, zero when it is not limited
 	distrust distrust
 
+	onHold  map[event.ID]event.Ref // held announcements that the engine knows of
 	losses  losses
 	unsure  []AcceptedEvent           // of the survey, whose ancestors it may show yet
 	taken   taken                     // not told yet
@@ -144,6 +145,7 @@ func newCore(o PublisherOptions) *core {
 		held:       newNeeds(),
 		graves:     newGraves(),
 		link:       newLink(o.EventsPerSecond),
+		onHold:     make(map[event.ID]event.Ref),
 		losses:     make(losses),
 		foreign:    make(map[ConnID]*foreignWindow),
 		charged:    make(map[ConnID]time.Time),

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
@@ -24,6 +25,9 @@ func (c *core) hold(w *work, reason string) {
 	if w.isHeld() {
 		n = w.row.tries + 1
 	} else {
+		if a := w.announcement; a != nil { // before what it takes the place of is let go
+			c.tellHeld([]*nip34.Announcement{a}, false)
+		}
 		c.accepted(w)
 		c.noteTaken(acceptedEvent(w.event, w.refs))
 	}
@@ -32,6 +36,27 @@ func (c *core) hold(w *work, reason string) {
 		wait = heldAgain[n]
 	}
 	c.park(w, Waiting{Cause: CauseHeld, Due: c.now.Add(wait), Tries: n, Needs: repoOf(w), Reason: reason})
+}
+
+// tellHeld has the engine ask for the states of repos whose announcement is held: without one the own relay cannot know what git data it
+// waits for.
+func (c *core) tellHeld(as []*nip34.Announcement, all bool) {
+	as = slices.DeleteFunc(as, func(a *nip34.Announcement) bool { return c.onHold[a.ID] == a.Ref })
+	for _, a := range as {
+		c.onHold[a.ID] = a.Ref
+	}
+	if all || len(as) > 0 {
+		c.do(tell{Holds{Announcements: as, All: all}})
+	}
+}
+
+// letGo tells the engine that an announcement is not held any more. One that is superseded made way for a version that is served, or
+// the engine knows of one that is held in its place.
+func (c *core) letGo(id event.ID, d Disposition) {
+	if ref, held := c.onHold[id]; held && d != Held {
+		delete(c.onHold, id)
+		c.do(tell{Released{ID: id, Ref: ref, Served: d == Stored || d == Superseded}})
+	}
 }
 
 // isHeld reports that the own relay holds the event since an earlier offer.
@@ -75,8 +100,8 @@ func (c *core) reoffer(ref event.Ref) {
 	}
 }
 
-// loadHeld takes held events of the store into scope: the own relay does not show them.
-func (c *core) loadHeld(rows []Waiting) {
+// loadHeld takes held events of the store into scope: the own relay does not show them. It gives the announcements among them.
+func (c *core) loadHeld(rows []Waiting) (as []*nip34.Announcement) {
 	for _, p := range rows {
 		if c.buried(p.Event) != "" {
 			continue
@@ -85,11 +110,13 @@ func (c *core) loadHeld(rows []Waiting) {
 		case event.KindAnnouncement:
 			if a, err := nip34.ParseAnnouncement(p.Event); err == nil {
 				c.announced([]*nip34.Announcement{a}, nil)
+				as = append(as, a)
 			}
 		case event.KindState:
 			c.replaced(p.Event.Coordinate(), version{int64(p.Event.CreatedAt), p.Event.ID})
 		}
 	}
+	return as
 }
 
 // confirm records without its content that the own relay has an event which the ledger knows.

@@ -212,3 +212,58 @@ func TestHeldEventThatIsRefusedLaterIsNotHeld(t *testing.T) {
 		})
 	}
 }
+
+func TestTheEngineHearsWhichAnnouncementsAreHeld(t *testing.T) {
+	a := repo("a", 1, "x", benchStart)
+	newer := repo("newer", 1, "x", benchStart.Add(time.Hour))
+	gone := Released{ID: a.ID, Ref: a.Coordinate()}
+	served := Released{ID: a.ID, Ref: a.Coordinate(), Served: true}
+	again := func(b *bench) {
+		b.wait(time.Hour)
+		require.Equal(b.t, []string{"a"}, b.out())
+	}
+	tests := []struct {
+		name string
+		then func(b *bench)
+		want []Report
+	}{
+		{"it stays so", func(b *bench) { again(b); b.heldBy(a) }, nil},
+		{"our feed shows it", func(b *bench) { b.observe(announced(a)) }, []Report{served}},
+		{"the own relay has it", func(b *bench) { again(b); b.answer(a, true, "duplicate: have this event") }, []Report{served}},
+		{"it is refused", func(b *bench) { again(b); b.no(a, "invalid: no") }, []Report{gone}},
+		{"it misses something", func(b *bench) { again(b); b.no(a, "invalid: no announcement exists for this repository") }, []Report{gone}},
+		{"nothing comes of it", func(b *bench) {
+			for range 8 * 24 {
+				b.wait(time.Hour)
+				if len(b.out()) > 0 {
+					b.heldBy(a)
+				}
+			}
+		}, []Report{gone}},
+		{"a newer one is held", func(b *bench) {
+			b.historic(newer)
+			b.heldBy(newer)
+		}, []Report{Holds{Announcements: announced(newer).Announcements}, served}},
+		{"a newer one is stored", func(b *bench) {
+			b.historic(newer)
+			b.ok(newer)
+		}, []Report{served}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t)
+			b.heard()
+			b.historic(a)
+			b.heldBy(a)
+			require.Equal(t, []Report{Holds{Announcements: announced(a).Announcements}}, b.heard())
+			b.out()
+			tt.then(b)
+			require.Equal(t, tt.want, b.heard())
+			b.restart()
+			all := b.heard()[0].(Holds)
+			require.True(t, all.All)
+			require.Len(t, all.Announcements, len(b.c.onHold))
+			require.Equal(t, tt.want == nil || len(tt.want) == 2, len(all.Announcements) == 1)
+		})
+	}
+}

@@ -295,6 +295,7 @@ func (c *core) know(id event.ID, d Disposition) {
 		delete(c.offers, id)
 	}
 	c.known[id] = d
+	c.letGo(id, d)
 }
 
 // unknow forgets what was known of an id.
@@ -304,6 +305,7 @@ func (c *core) unknow(id event.ID) {
 	}
 	delete(c.known, id)
 	delete(c.offers, id)
+	c.letGo(id, Unknown)
 }
 
 // forget takes ids out of the ledger, so that they are judged afresh when they come again.

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
 )
 
 // Publisher is the one writer to the own relay and the Sink of all connections. Run owns everything in it: a goroutine that
@@ -94,13 +95,15 @@ func (p *Publisher) load(ctx context.Context, c *core) error {
 			held = append(held, w.ID)
 		}
 	}
+	var as []*nip34.Announcement
 	for ids := range slices.Chunk(held, readChunk) {
 		events, err := p.o.Ledger.WaitingEvents(ctx, ids)
 		if err != nil {
 			return fmt.Errorf("load held events: %w", err)
 		}
-		c.loadHeld(events)
+		as = append(as, c.loadHeld(events)...)
 	}
+	c.tellHeld(as, true)
 	if err := p.o.Ledger.LoadBooked(ctx, c.loadBooked); err != nil {
 		return fmt.Errorf("load refused and irrelevant events: %w", err)
 	}

@@ -45,6 +45,9 @@ func startShell(t *testing.T, script relaytest.Options, change ...func(*Publishe
 	go func() { s.done <- s.p.Run(ctx) }()
 	s.p.Observe(Observed{Loaded: true})
 	synctest.Wait()
+	if len(s.reports) > 0 { // else the store cannot be read
+		require.Equal(t, Holds{All: true}, <-s.reports)
+	}
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ngit-sync/ngit-sync/health"
 	"github.com/ngit-sync/ngit-sync/internal/event"
+	"github.com/ngit-sync/ngit-sync/internal/nip34"
 )
 
 // Report is what the engine hears of a connection, in one channel and in the order it happened.
@@ -113,6 +114,20 @@ type AcceptedEvent struct {
 	Lacks     []event.ID // ids in e, E and q that nobody knows here; of roots, statuses and comments only; at most 10
 }
 
+// Holds says that the own relay has accepted announcements and does not serve them yet; with All that there are no others. It belongs
+// to no connection; ConnID is 0.
+type Holds struct {
+	Announcements []*nip34.Announcement
+	All           bool
+}
+
+// Released says that the own relay holds an announcement no longer. It belongs to no connection; ConnID is 0.
+type Released struct {
+	ID     event.ID
+	Ref    event.Ref
+	Served bool // it, or a newer version; else it was given up
+}
+
 // Deleted says what an author has deleted, as the own relay has his deletion: of IDs those that he wrote and the ledger has. It
 // belongs to no connection; ConnID is 0.
 type Deleted struct{ Deletion }
@@ -128,3 +143,5 @@ func (r Evidence) Conn() ConnID    { return r.ID }
 func (r Foreign) Conn() ConnID     { return r.ID }
 func (Accepted) Conn() ConnID      { return 0 }
 func (Deleted) Conn() ConnID       { return 0 }
+func (Holds) Conn() ConnID         { return 0 }
+func (Released) Conn() ConnID      { return 0 }

@@ -195,6 +195,7 @@ func (c *chaos) answer() {
 // remark is what a connection says beside answers.
 func (c *chaos) remark() {
 	x, _ := c.any()
+	held := c.announcement()
 	values := []string{c.ref().String(), c.rootID().String(), "tool", "nothing of ours"}
 	c.say([]relay.Report{
 		relay.LiveSettled{ID: x, At: c.now},
@@ -208,7 +209,10 @@ func (c *chaos) remark() {
 			ID: c.rootID(), Kind: 1111, CreatedAt: c.now.Add(-time.Duration(c.some(100)) * time.Hour).Unix(),
 			Refs: event.References{IDs: []event.ID{c.rootID()}, Refs: []event.Ref{c.ref()}}, Lacks: []event.ID{id(fmt.Sprint("lack ", c.some(30)))},
 		}}},
-	}[c.some(8)])
+		relay.Holds{Announcements: anns(held), All: c.some(5) == 0},
+		relay.Released{ID: held.ID, Ref: held.Ref, Served: c.some(2) == 0},
+		relay.Released{ID: c.e.held[c.ref()], Ref: c.ref(), Served: c.some(2) == 0},
+	}[c.some(11)])
 }
 
 // command is what the operator says, of a relay that is known, of a new one, or of all.
@@ -233,7 +237,7 @@ func (c *chaos) command() {
 		require.Equal(c.t, Discovered, r.origin)
 		require.NotContains(c.t, c.e.operator, r)
 		for _, w := range r.wants {
-			require.True(c.t, w.listed)
+			require.True(c.t, w.listed || c.e.isHeld(w.repo.ref))
 		}
 	case verb == SyncNow && u != "":
 		require.Equal(c.t, before == nil, errors.Is(err, ErrNotTracked) || before == nil && errors.Is(err, ErrNoPlace))
@@ -289,7 +293,7 @@ func stored(e *Engine) map[string]string {
 		for _, v := range r.roots {
 			roots = append(roots, e.names.roots.names[v].String()[:8])
 		}
-		out[ref.String()] = fmt.Sprint(r.coords, r.surveyed, roots, slices.Sorted(maps.Keys(r.wants)))
+		out[ref.String()] = fmt.Sprint(r.coords, r.surveyed, roots, slices.Sorted(maps.Keys(r.wants)), e.isHeld(ref))
 		for u, w := range r.wants {
 			out[ref.String()+" at "+string(u)] = fmt.Sprint(w.states, w.coords.confirmed.Spans(), w.roots.confirmed.Spans(), w.around)
 		}
@@ -307,6 +311,19 @@ func stored(e *Engine) map[string]string {
 	return out
 }
 
+// requireHeld looks at what is held: it is the newest that is known, and of its repo nothing but states is wanted.
+func requireHeld(t *testing.T, e *Engine) {
+	for ref, id := range e.held {
+		a, known := e.index.Newest(ref)
+		require.True(t, known && a.ID == id)
+		if r := e.repos[ref]; r != nil {
+			for _, w := range r.wants {
+				require.False(t, w.listed)
+			}
+		}
+	}
+}
+
 func TestWhateverComesTheEngineKeepsItsWord(t *testing.T) {
 	seeds := 60
 	if testing.Short() {
@@ -320,6 +337,7 @@ func TestWhateverComesTheEngineKeepsItsWord(t *testing.T) {
 				if c.some(10) == 0 {
 					requireElection(t, c.e)
 				}
+				requireHeld(t, c.e)
 				if c.some(50) == 0 {
 					before := stored(c.e)
 					again, err := New(c.cfg, c.state.state(), zap.NewNop(), NewMetrics(nil), c.now)

@@ -36,8 +36,9 @@ type Engine struct {
 	orphans   map[event.ID][]orphan     // by parent
 	orphaned  int
 	saved     map[event.Ref]savedRepo
-	seen      map[event.Ref]uint64 // announcement -> last picture that held it
-	announced map[event.ID]bool    // announcements that selfsub has shown
+	seen      map[event.Ref]uint64   // announcement -> last picture that held it
+	announced map[event.ID]bool      // announcements that selfsub has shown
+	held      map[event.Ref]event.ID // announcements that the own relay has accepted and does not serve yet
 	withdrawn withdrawn
 	relays    map[relayurl.URL]*remote
 	operator  []*remote
@@ -91,7 +92,7 @@ func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.T
 		index: nip34.NewIndex(cfg.Rules), outside: nip34.NewForeign(foreignKept, foreignBytes), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
 		names:  names{newNumbers[event.Ref](), newNumbers[string](), newNumbers[event.ID]()},
 		shared: map[filters.Value][]*repo{}, orphans: map[event.ID][]orphan{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
-		withdrawn: newWithdrawn(), relays: map[relayurl.URL]*remote{}, election: newElection(),
+		held: map[event.Ref]event.ID{}, withdrawn: newWithdrawn(), relays: map[relayurl.URL]*remote{}, election: newElection(),
 		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{}, lacking: map[event.ID][]*repo{},
 		recalls: map[recallKey]*recall{}, recalling: map[uint64]*recall{},
 		hosts: map[string]*host{}, conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),
@@ -135,7 +136,9 @@ func (e *Engine) load(state *State, now time.Time) error {
 		if err != nil {
 			return fmt.Errorf("announcement of %s: %w", row.Ref, err)
 		}
-		e.saved[row.Ref] = savedRepo{row.Announcement.ID, len(row.Coordinates), row.Surveyed}
+		if !row.Full {
+			e.held[row.Ref] = row.Announcement.ID
+		}
 		coords[row.Ref] = row.Coordinates
 		stored = append(stored, a)
 	}
@@ -147,6 +150,9 @@ func (e *Engine) load(state *State, now time.Time) error {
 		}
 	}
 	e.reshape(changed)
+	for _, row := range state.Repos {
+		e.saved[row.Ref] = savedRepo{row.Announcement.ID, len(row.Coordinates), row.Surveyed, row.Full}
+	}
 	e.loadSurveyed(state.Repos)
 	for _, row := range state.Roots {
 		r := e.repos[row.Repo]

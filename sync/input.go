@@ -50,7 +50,9 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		}
 		e.announced[a.ID] = true
 	}
+	served := e.shown(f.Announcements)
 	e.reshape(e.apply(f.Announcements, nil))
+	e.reshape(served)
 	for _, a := range f.Announcements {
 		e.cameBack(a.ID)
 	}
@@ -74,6 +76,7 @@ func (e *Engine) unwant(ref event.Ref) {
 		e.persist(DropRepo{ref})
 	}
 	delete(e.seen, ref)
+	delete(e.held, ref)
 }
 
 // await remembers what a batch taught the own relay, until it comes back through selfsub.
@@ -124,6 +127,14 @@ func (e *Engine) Report(rep relay.Report, now time.Time) {
 		return
 	case relay.Deleted:
 		e.deleted(rep.Deletion)
+		e.flush(now)
+		return
+	case relay.Holds:
+		e.holds(rep)
+		e.flush(now)
+		return
+	case relay.Released:
+		e.released(rep)
 		e.flush(now)
 		return
 	}

@@ -119,12 +119,13 @@ func (e *Engine) unpair(u relayurl.URL) error {
 	}
 	r.origin = Discovered
 	e.operator = slices.DeleteFunc(e.operator, func(x *remote) bool { return x == r })
+	c := e.candidate(u)
 	for _, w := range r.sortedWants() {
-		if !w.listed {
+		if !c.repos[w.repo] {
 			e.leave(w)
 		}
 	}
-	e.election.fresh = append(e.election.fresh, e.candidate(u))
+	e.election.fresh = append(e.election.fresh, c)
 	r.unsafe = true
 	e.touch(r)
 	e.log.Info("relay unpaired", zap.String("relay", string(u)))

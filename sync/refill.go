@@ -18,6 +18,9 @@ func (e *Engine) pictured(picture uint64, steady bool) {
 	e.loaded, e.election.review.due = true, true
 	var gone, lost []event.Ref
 	for ref := range e.saved {
+		if e.isHeld(ref) {
+			continue
+		}
 		switch seen := e.seen[ref]; {
 		case seen >= picture:
 		case steady && seen+1 == picture:

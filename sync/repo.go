@@ -37,7 +37,7 @@ type repo struct {
 type want struct {
 	repo   *repo
 	remote *remote
-	listed bool // an announcement of the repo names the relay; else only states are asked there
+	listed bool // an announcement of the repo names the relay, and the own relay serves the repo's; else only states are asked there
 	queued bool // stands in remote.todo
 	around bool // replies to replies, deletions and ancestors were asked for
 
@@ -212,6 +212,7 @@ func (r *repo) members() []event.PubKey {
 
 // join makes a relay wanted for a repo, or changes how.
 func (e *Engine) join(r *repo, m *remote, listed bool) {
+	listed = listed && !e.isHeld(r.ref)
 	w := r.wants[m.url]
 	if w == nil {
 		w = &want{repo: r, remote: m}
@@ -331,11 +332,11 @@ func (e *Engine) saveAnnouncement(c event.Ref) {
 	if !ok {
 		return
 	}
-	row := SaveRepo{Ref: c, Announcement: a.Event, Full: true}
+	row := SaveRepo{Ref: c, Announcement: a.Event, Full: !e.isHeld(c)}
 	if own := e.repos[c]; own != nil {
 		row.Coordinates, row.Surveyed = own.coords, own.surveyed
 	}
-	key := savedRepo{a.Event.ID, len(row.Coordinates), row.Surveyed}
+	key := savedRepo{a.Event.ID, len(row.Coordinates), row.Surveyed, row.Full}
 	if e.saved[c] != key {
 		e.saved[c] = key
 		e.persist(row)
@@ -347,6 +348,7 @@ type savedRepo struct {
 	id       event.ID
 	coords   int
 	surveyed bool
+	full     bool
 }
 
 func (e *Engine) untag(c event.Ref, r *repo) {
