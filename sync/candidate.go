@@ -3,6 +3,7 @@ package sync
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/ngit-sync/ngit-sync/filters"
 	"github.com/ngit-sync/ngit-sync/health"
@@ -45,6 +46,10 @@ type election struct {
 	owners     numbers[event.PubKey]
 	learned    uint64
 	fresh      []*candidate          // named by more since the last flush
+	most       int                   // candidates without a place that nothing is kept of
+	missed     bool                  // some were not counted, or there is room for those that were left out
+	leftOut    int                   // so many, when that was last looked at
+	looked     time.Time             // when that was
 	placed     int                   // relays that have a place
 	shares     map[filters.Value]int // of these, those that only one owner names, by owner
 	review     review
@@ -53,7 +58,7 @@ type election struct {
 func newElection() election {
 	return election{
 		candidates: map[relayurl.URL]*candidate{}, counted: map[event.Ref]*nip34.Announcement{}, namings: map[naming]int32{},
-		owners: newNumbers[event.PubKey](), shares: map[filters.Value]int{},
+		owners: newNumbers[event.PubKey](), shares: map[filters.Value]int{}, most: candidatesKept,
 	}
 }
 
@@ -117,7 +122,10 @@ func (e *Engine) name(u relayurl.URL, by event.PubKey) {
 		return
 	}
 	x := &e.election
-	c := e.candidate(u)
+	c := e.nominee(u)
+	if c == nil {
+		return
+	}
 	n, known := x.owners.of[by]
 	if known && x.namings[naming{c, n}] > 0 {
 		x.namings[naming{c, n}]++
@@ -137,7 +145,10 @@ func (e *Engine) unname(u relayurl.URL, by event.PubKey) {
 	}
 	x := &e.election
 	c := x.candidates[u]
-	n := x.owners.of[by]
+	n, known := x.owners.of[by]
+	if !known || x.namings[naming{c, n}] == 0 {
+		return // it was left out when it was named
+	}
 	if x.namings[naming{c, n}]--; x.namings[naming{c, n}] > 0 {
 		return
 	}
@@ -176,7 +187,10 @@ func (e *Engine) nominate(r *repo, urls []relayurl.URL) {
 	before := r.named
 	r.named = make([]*candidate, 0, len(urls))
 	for _, u := range urls {
-		c := e.candidate(u)
+		c := e.nominee(u)
+		if c == nil {
+			continue
+		}
 		r.named = append(r.named, c)
 		if !c.repos[r] {
 			if c.repos == nil {
@@ -196,8 +210,10 @@ func (e *Engine) nominate(r *repo, urls []relayurl.URL) {
 
 // tidyCandidate forgets a relay that nobody names and nothing is kept of.
 func (e *Engine) tidyCandidate(c *candidate) {
+	x := &e.election
 	if c.owners == 0 && len(c.repos) == 0 && c.remote == nil {
-		delete(e.election.candidates, c.url)
+		delete(x.candidates, c.url)
+		x.missed = x.missed || x.leftOut > 0
 	}
 }
 

@@ -49,7 +49,7 @@ func TestAnAddressThatTheOperatorAllowsNeedsNobody(t *testing.T) {
 // whoNames counts the owners of every relay from the announcements alone.
 func whoNames(e *Engine) map[relayurl.URL]int {
 	owners := map[relayurl.URL]map[event.PubKey]bool{}
-	for _, who := range []string{"alice", "bob", "carol"} {
+	for _, who := range []string{"alice", "bob", "carol", "dave"} {
 		for _, a := range e.index.By(key(who)) {
 			if !e.index.Covers(a.Ref) {
 				continue

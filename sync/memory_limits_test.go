@@ -48,6 +48,17 @@ func TestMemoryAtTheLimits(t *testing.T) {
 				}
 			}
 		}},
+		{"relays that wait for a place", 10, 10 << 20, func(e *Engine) {
+			e.election.most = candidatesKept / 10
+			for i := range 1500 {
+				r := e.newRepo(event.RepoRef(key(fmt.Sprint(i)), "x"), nil)
+				urls := someRelays(fmt.Sprint(i), 20)
+				for _, u := range urls {
+					e.name(u, r.ref.PubKey)
+				}
+				e.nominate(r, urls)
+			}
+		}},
 		{"announcements on the own relay out of scope, at the engine", 16, 8 << 20, func(e *Engine) {
 			for i := range 100 {
 				a := announcement("elsewhere.example.com", "bob", fmt.Sprint(i), t0, nil)

@@ -146,6 +146,11 @@ func BenchmarkReview(b *testing.B) {
 			e.Take()
 		}
 	})
+	b.Run("who is remembered", func(b *testing.B) {
+		for b.Loop() {
+			e.renominate()
+		}
+	})
 	b.Run("announcement", func(b *testing.B) {
 		n := repos
 		for b.Loop() {

@@ -101,10 +101,14 @@ func (v *review) schedule(loaded bool, now time.Time) {
 // holdReview decides who has a place.
 func (e *Engine) holdReview(now time.Time) {
 	x := &e.election
-	x.review.last, x.review.at, x.review.due, x.fresh = now, time.Time{}, false, nil
+	x.review.last, x.review.at, x.review.due = now, time.Time{}, false
 	if !e.outageSince.IsZero() { // what is said of relays now is said of ourselves
 		x.review.at = now.Add(reviewEvery)
 		return
+	}
+	if x.missed && !now.Before(x.looked.Add(reviewEvery)) { // it takes a second where it is of use
+		x.looked = now
+		e.renominate()
 	}
 	var all []*candidate
 	var standings []standing
@@ -113,6 +117,7 @@ func (e *Engine) holdReview(now time.Time) {
 			all, standings = append(all, c), append(standings, e.standing(c))
 		}
 	}
+	x.fresh = nil
 	v := e.slotRules().decide(standings, now)
 	for _, i := range v.leave {
 		e.vacate(all[i].remote)
@@ -130,7 +135,7 @@ func (e *Engine) holdReview(now time.Time) {
 // given up.
 func (e *Engine) explainPlaces(all []*candidate, standings []standing, v *verdict, now time.Time) {
 	x := &e.election.review
-	x.waiting, x.without, x.queue = nil, 0, len(v.waiting)-len(v.crowded)
+	x.waiting, x.without, x.queue = nil, e.election.leftOut, len(v.waiting)-len(v.crowded)
 	crowded := map[int]bool{}
 	for _, i := range v.crowded {
 		crowded[i] = true
