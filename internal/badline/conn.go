@@ -50,8 +50,9 @@ func (c *conn) run() {
 			c.take(from, back, queue)
 		})
 		wg.Go(func() {
-			defer c.end()
-			c.give(to, back, queue)
+			if c.give(to, back, queue); !c.dead() {
+				c.end()
+			}
 		})
 	}
 	carry(c.client, c.target, false)
@@ -71,6 +72,12 @@ func (c *conn) reset() {
 }
 
 func (c *conn) swallow() { c.swallowing.Do(func() { close(c.swallowed) }) }
+
+// hangUp is half of a swallowed connection: the client's side has its end.
+func (c *conn) hangUp() {
+	c.swallow()
+	_ = c.client.Close() // nothing of it is written any more
+}
 
 func (c *conn) dead() bool {
 	select {
@@ -98,7 +105,7 @@ func (c *conn) take(from net.Conn, back bool, queue chan<- unit) {
 				return
 			}
 		}
-		if err != nil {
+		if err != nil && !c.dead() {
 			return
 		}
 	}

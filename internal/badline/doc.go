@@ -4,7 +4,7 @@
 //	client ──► Line ──► target      what the client says: units of what one read brought
 //	client ◄── Line ◄── target      with Options.Frames: the handshake's answer, then one websocket frame each
 //
-// Weather lasts and holds for connections old and new; Cut, Reset, Tear, Garble and Swallow befall those that are open.
+// Weather lasts and holds for connections old and new; Cut, Reset, Tear, Garble, Swallow and HangUp befall those that are open.
 //
 // Owners: every connection has one goroutine that reads and one that writes for each way, and a queue between the two. The
 // line's mutex guards its weather, its listener and the set of open connections.

@@ -170,3 +170,6 @@ func (l *Line) Garble() int { return l.befall(func(c *conn) { c.garble.Store(tru
 
 // Swallow makes the open connections half-open: nothing gets through any more, and no side hears of it. They stay until Close.
 func (l *Line) Swallow() int { return l.befall((*conn).swallow) }
+
+// HangUp ends the open connections for the client only: the target hears nothing, and is not heard, until Close.
+func (l *Line) HangUp() int { return l.befall((*conn).hangUp) }

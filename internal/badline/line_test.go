@@ -178,6 +178,29 @@ func TestSwallowedConnectionsStayOpen(t *testing.T) {
 	require.Error(t, c.ends())
 }
 
+// The target of a connection that is hung up goes on waiting for its client.
+func TestHungUpConnectionsStayOpenForTheTarget(t *testing.T) {
+	target, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = target.Close() })
+	l := listen(t, badline.Options{Target: target.Addr().String()})
+	client := dial(t, l)
+	c, err := target.Accept()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	require.NoError(t, c.SetDeadline(time.Now().Add(soon)))
+	server := &talk{t: t, Conn: c, lines: bufio.NewReader(c)}
+	client.say("before")
+	server.hear("before")
+	require.Equal(t, 1, l.HangUp())
+	require.ErrorIs(t, client.ends(), io.EOF)
+	server.silent()
+	server.say("lost")
+	server.silent()
+	l.Close()
+	require.Error(t, server.ends())
+}
+
 func TestWhoIsNotAnswered(t *testing.T) {
 	l := listen(t, badline.Options{Target: echo(t), Weather: badline.Weather{Mute: true}})
 	mute := dial(t, l)

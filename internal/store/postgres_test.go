@@ -2,117 +2,51 @@ package store_test
 
 import (
 	"context"
-	"io"
+	"fmt"
 	"net"
 	"net/url"
-	gosync "sync"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap/zaptest"
 
+	"github.com/ngit-sync/ngit-sync/internal/badline"
 	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/store"
 	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/sync"
 )
 
-// wire stands between a store and its Postgres and can be cut.
-type wire struct {
-	listener net.Listener
-	network  string
-	server   string
-
-	mu    gosync.Mutex // guards everything that follows
-	cut   bool
-	left  map[net.Conn]bool // towards the store
-	right map[net.Conn]bool // towards the server
-	wg    gosync.WaitGroup
-}
-
-func newWire(t *testing.T, dsn string) (w *wire, through string) {
+// newLine stands between a store and its Postgres.
+func newLine(t *testing.T, dsn string) (line *badline.Line, through string) {
 	t.Helper()
 	config, err := pgx.ParseConfig(dsn)
 	require.NoError(t, err)
-	w = &wire{left: map[net.Conn]bool{}, right: map[net.Conn]bool{}}
-	w.network, w.server = pgconn.NetworkAddress(config.Host, config.Port)
-	w.listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	line, err = badline.Listen(t.Context(), badline.Options{Target: net.JoinHostPort(config.Host, fmt.Sprint(config.Port))})
 	require.NoError(t, err)
-	w.wg.Go(w.accept)
-	t.Cleanup(func() {
-		w.listener.Close()
-		w.sever(true)
-		w.wg.Wait()
-	})
-	return w, throughAddr(t, dsn, w.listener.Addr().String())
-}
-
-// throughAddr is a database's URL by way of another address.
-func throughAddr(t *testing.T, dsn, addr string) string {
-	t.Helper()
+	t.Cleanup(line.Close)
 	u, err := url.Parse(dsn)
 	require.NoError(t, err)
-	u.Host = addr
+	u.Host = line.Addr()
 	query := u.Query()
 	query.Del("host")
 	query.Del("port")
 	u.RawQuery = query.Encode()
-	return u.String()
+	return line, u.String()
 }
 
-func (w *wire) accept() {
-	for {
-		left, err := w.listener.Accept()
-		if err != nil {
-			return
-		}
-		w.mu.Lock()
-		cut := w.cut
-		w.mu.Unlock()
-		if cut {
-			left.Close()
-			continue
-		}
-		right, err := net.DialTimeout(w.network, w.server, 10*time.Second)
-		if err != nil {
-			left.Close()
-			continue
-		}
-		w.mu.Lock()
-		w.left[left], w.right[right] = true, true
-		w.mu.Unlock()
-		w.wg.Go(func() { io.Copy(right, left) }) //nolint:errcheck // ends when cut
-		w.wg.Go(func() {
-			io.Copy(left, right) //nolint:errcheck // ends when cut
-			left.Close()
-		})
-	}
+// sever lets no new connection through, and ends those that are open.
+func sever(t *testing.T, line *badline.Line, end func(*badline.Line) int) {
+	t.Helper()
+	require.NoError(t, line.Set(badline.Weather{Refuse: true}))
+	require.Positive(t, end(line))
 }
 
-// sever cuts every connection and refuses new ones. The server hears of it only when told.
-func (w *wire) sever(tellServer bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cut = true
-	for c := range w.left {
-		c.Close()
-	}
-	clear(w.left)
-	if tellServer {
-		for c := range w.right {
-			c.Close()
-		}
-		clear(w.right)
-	}
-}
-
-func (w *wire) mend() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.cut = false
+func mend(t *testing.T, line *badline.Line) {
+	t.Helper()
+	require.NoError(t, line.Set(badline.Weather{}))
 }
 
 func issue(t *testing.T, n int) *event.Event { return benchEvent(t, n) }
@@ -149,12 +83,12 @@ func goesDown(t *testing.T, s *store.Store) {
 }
 
 func TestPostgresConnectionLost(t *testing.T) {
-	w, dsn := newWire(t, newPostgres(t).URL)
+	line, dsn := newLine(t, newPostgres(t).URL)
 	s := openThrough(t, dsn, time.Second)
 	record(t, s, 0, 10)
 	require.NoError(t, s.Flush(t.Context()))
 
-	w.sever(true)
+	sever(t, line, (*badline.Line).Cut)
 	record(t, s, 10, 20)
 	waiting := relay.Waiting{Event: issue(t, 20), ID: issue(t, 20).ID, Kind: issue(t, 20).Kind, Cause: relay.CausePace}
 	s.Park(waiting)
@@ -167,7 +101,7 @@ func TestPostgresConnectionLost(t *testing.T) {
 	_, err = s.Load(t.Context())
 	require.Error(t, err)
 
-	w.mend()
+	mend(t, line)
 	require.NoError(t, s.Flush(t.Context()))
 	require.True(t, s.Up())
 	require.Equal(t, 21, count(t, s))
@@ -175,14 +109,14 @@ func TestPostgresConnectionLost(t *testing.T) {
 
 // A server that has not noticed that our connection broke still holds our lock.
 func TestPostgresStaleSession(t *testing.T) {
-	w, dsn := newWire(t, newPostgres(t).URL)
+	line, dsn := newLine(t, newPostgres(t).URL)
 	s := openThrough(t, dsn, time.Minute)
 	record(t, s, 0, 10)
 	require.NoError(t, s.Flush(t.Context()))
-	w.sever(false)
+	sever(t, line, (*badline.Line).HangUp)
 	record(t, s, 10, 20)
 	goesDown(t, s)
-	w.mend()
+	mend(t, line)
 	start := time.Now()
 	require.NoError(t, s.Flush(t.Context()))
 	require.Less(t, time.Since(start), 30*time.Second, "the lock was waited for")
@@ -191,15 +125,15 @@ func TestPostgresStaleSession(t *testing.T) {
 
 func TestPostgresTakenByAnotherDaemon(t *testing.T) {
 	db := newPostgres(t)
-	w, dsn := newWire(t, db.URL)
+	line, dsn := newLine(t, db.URL)
 	s := openThrough(t, dsn, 100*time.Millisecond)
 	record(t, s, 0, 10)
 	require.NoError(t, s.Flush(t.Context()))
-	w.sever(true)
+	sever(t, line, (*badline.Line).Cut)
 	record(t, s, 10, 20)
 	goesDown(t, s)
 	other := openThrough(t, db.URL, time.Minute)
-	w.mend()
+	mend(t, line)
 	<-s.Done()
 	require.ErrorIs(t, s.Err(), store.ErrLocked)
 	require.ErrorIs(t, s.Flush(t.Context()), store.ErrLocked)
@@ -208,13 +142,13 @@ func TestPostgresTakenByAnotherDaemon(t *testing.T) {
 
 func TestPostgresReplacedWhileInUse(t *testing.T) {
 	db := newPostgres(t)
-	w, dsn := newWire(t, db.URL)
+	line, dsn := newLine(t, db.URL)
 	s := openThrough(t, dsn, time.Second)
-	w.sever(true)
+	sever(t, line, (*badline.Line).Cut)
 	s.Apply([]sync.Row{sync.SaveRelay{URL: "wss://a.example"}}, 0)
 	goesDown(t, s)
 	db.Exec(t, `DELETE FROM goose_db_version WHERE version_id > 0`)
-	w.mend()
+	mend(t, line)
 	<-s.Done()
 	var schema *store.SchemaError
 	require.ErrorAs(t, s.Err(), &schema)
@@ -222,10 +156,10 @@ func TestPostgresReplacedWhileInUse(t *testing.T) {
 }
 
 func TestPostgresUnreachable(t *testing.T) {
-	w, dsn := newWire(t, newPostgres(t).URL)
-	w.sever(true)
+	line, dsn := newLine(t, newPostgres(t).URL)
+	require.NoError(t, line.Set(badline.Weather{Refuse: true}))
 	_, err := store.Open(t.Context(), dsn, store.Options{})
-	require.ErrorContains(t, err, w.listener.Addr().String())
+	require.ErrorContains(t, err, line.Addr())
 	require.ErrorContains(t, err, "; start that server, or correct host and port in database.url")
 	require.NotErrorIs(t, err, store.ErrLocked)
 	require.NotContains(t, err.Error(), "\n")
