@@ -11,15 +11,16 @@ import (
 // challenged answers a challenge, where there is a key for the relay.
 func (c *Conn) challenged(f Frame) {
 	msg, err := c.login.challenged(f.Text, f.At)
-	c.sayLogin(msg, err)
+	sayLogin(msg, err, c.log, c.send)
 }
 
-func (c *Conn) sayLogin(msg []byte, err error) {
+// sayLogin sends the answer to a challenge, when there is one.
+func sayLogin(msg []byte, err error, log *zap.Logger, send func([]byte)) {
 	switch {
 	case err != nil:
-		c.log.Warn("login cannot be signed", zap.Error(err))
+		log.Warn("login cannot be signed", zap.Error(err))
 	case msg != nil:
-		c.send(msg)
+		send(msg)
 	}
 }
 
@@ -33,7 +34,7 @@ func (c *Conn) judged(f Frame) {
 	if !ours {
 		return
 	}
-	c.sayLogin(msg, err)
+	sayLogin(msg, err, c.log, c.send)
 	if msg == nil {
 		c.loginBy = time.Time{}
 	}

@@ -133,7 +133,7 @@ func (o *own) frame(f Frame, ok bool) {
 		o.loop.core.answered(time.Now(), id, f.OK, f.Text)
 	case FrameAuth:
 		msg, err := o.login.challenged(f.Text, f.At)
-		o.sayLogin(msg, err)
+		sayLogin(msg, err, o.loop.p.o.Log.With(zap.String("relay", string(o.loop.p.o.Own))), o.send)
 	case FrameNotice:
 		o.loop.p.o.Log.Info("own relay says", zap.String("notice", f.Text))
 		o.loop.core.noticed(time.Now(), f.Text)
@@ -147,7 +147,7 @@ func (o *own) judged(id event.ID, f Frame) bool {
 	if !ours {
 		return false
 	}
-	o.sayLogin(msg, err)
+	sayLogin(msg, err, o.loop.p.o.Log.With(zap.String("relay", string(o.loop.p.o.Own))), o.send)
 	switch {
 	case o.login.refused != "":
 		o.loop.p.o.Log.Warn("own relay refuses the login", zap.String("reason", o.login.refused))
@@ -156,15 +156,6 @@ func (o *own) judged(id event.ID, f Frame) bool {
 		o.loop.core.welcomed(time.Now())
 	}
 	return true
-}
-
-func (o *own) sayLogin(msg []byte, err error) {
-	switch {
-	case err != nil:
-		o.loop.p.o.Log.Warn("login at the own relay cannot be signed", zap.Error(err))
-	case msg != nil:
-		o.send(msg)
-	}
 }
 
 // ended takes note of the end of the socket.
