@@ -142,13 +142,13 @@ func (d *Dialer) Dial(ctx context.Context, u relayurl.URL, trust Trust) (*Socket
 	}
 	dctx, cancel := context.WithTimeout(ctx, d.opts.ConnectTimeout)
 	defer cancel()
-	heard := new(clock)
+	heard := newEar(d.opts.Socket.PingRate, time.Now())
 	conn, resp, err := websocket.Dial(dctx, target, &websocket.DialOptions{
 		HTTPClient:      client,
 		HTTPHeader:      http.Header{"User-Agent": {d.opts.UserAgent}},
 		CompressionMode: websocket.CompressionDisabled,
-		OnPingReceived:  func(context.Context, []byte) bool { heard.tick(); return true },
-		OnPongReceived:  func(context.Context, []byte) { heard.tick() },
+		OnPingReceived:  func(ctx context.Context, _ []byte) bool { heard.control(ctx); return true },
+		OnPongReceived:  func(ctx context.Context, _ []byte) { heard.control(ctx) },
 	})
 	if err != nil {
 		return nil, dialFailure(ctx, resp, err)

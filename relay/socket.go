@@ -26,6 +26,7 @@ type SocketOptions struct {
 	SendBytes   int64         // their size, 8 MiB; one message alone may be larger
 	FrameBuffer int           // incoming frames that may wait for the consumer, 16
 	FrameBytes  int64         // their size, 4 MiB; one frame alone may be larger
+	PingRate    int           // pings and pongs of the relay that are read in a second, 10; ten times as many at once
 }
 
 func (o SocketOptions) withDefaults() SocketOptions {
@@ -37,6 +38,7 @@ func (o SocketOptions) withDefaults() SocketOptions {
 	def(&o.SendBytes, 8<<20)
 	def(&o.FrameBuffer, 16)
 	def(&o.FrameBytes, 4<<20)
+	def(&o.PingRate, 10)
 	return o
 }
 
@@ -51,7 +53,7 @@ var (
 type Socket struct {
 	conn   *websocket.Conn
 	opts   SocketOptions
-	heard  *clock
+	heard  *ear
 	frames chan Frame
 
 	queue  chan []byte
@@ -60,10 +62,8 @@ type Socket struct {
 	waiting atomic.Int64  // bytes of the frames that were read and not taken
 	freed   chan struct{} // has room for one: some were taken
 
-	max    int64         // bytes of a message that is kept
-	read   atomic.Uint64 // frames read so far
-	waits  atomic.Uint64 // how often the reader had to wait for the consumer
-	atDoor atomic.Bool   // it waits now
+	max  int64         // bytes of a message that is kept
+	read atomic.Uint64 // frames read so far
 
 	ctx     context.Context // ends when any of the goroutines has ended
 	cancel  context.CancelFunc
@@ -77,7 +77,7 @@ type Socket struct {
 // hardLimit ends a connection: nobody sends a message of that size in good faith.
 const hardLimit = 32 << 20
 
-func newSocket(conn *websocket.Conn, heard *clock, maxMessage int64, o SocketOptions) *Socket {
+func newSocket(conn *websocket.Conn, heard *ear, maxMessage int64, o SocketOptions) *Socket {
 	conn.SetReadLimit(max(hardLimit, maxMessage))
 	s := &Socket{
 		conn: conn, opts: o, heard: heard, max: maxMessage,
@@ -253,9 +253,9 @@ func (s *Socket) hand(f Frame) bool {
 			s.waiting.Add(-f.held)
 		}
 	}
-	s.waits.Add(1)
-	s.atDoor.Store(true)
-	defer s.atDoor.Store(false)
+	s.heard.waits.Add(1)
+	s.heard.atDoor.Store(true)
+	defer s.heard.atDoor.Store(false)
 	for !s.roomFor(f) {
 		select {
 		case <-s.freed:
@@ -321,7 +321,7 @@ func (s *Socket) pingAll() {
 			return
 		case <-tick.C:
 		}
-		start, waits := time.Now(), s.waits.Load()
+		start, waits := time.Now(), s.heard.waits.Load()
 		ctx, cancel := context.WithTimeout(s.ctx, s.opts.PongWait)
 		err := s.conn.Ping(ctx)
 		cancel()
@@ -329,17 +329,10 @@ func (s *Socket) pingAll() {
 			continue
 		}
 		// A ping that cannot be written ends the connection by itself; otherwise a reader at the consumer's door sees no pong.
-		busy := s.ctx.Err() == nil && (s.atDoor.Load() || s.waits.Load() != waits)
+		busy := s.ctx.Err() == nil && (s.heard.atDoor.Load() || s.heard.waits.Load() != waits)
 		if !busy && !s.LastHeard().After(start) {
 			s.fail(cause(err), fmt.Errorf("ping: %w", err))
 			return
 		}
 	}
 }
-
-// clock is a moment that one goroutine sets and others read.
-type clock struct{ ns atomic.Int64 }
-
-func (c *clock) tick() { c.ns.Store(time.Now().UnixNano()) }
-
-func (c *clock) last() time.Time { return time.Unix(0, c.ns.Load()) }
