@@ -124,11 +124,12 @@ func (c *Conn) expire(now time.Time) {
 	}
 	if unread && now.Sub(c.unreadAt) < c.limits.REQWait {
 		c.wakeBy(now.Add(unreadWait)) // what has not been read cannot be late
-	} else {
-		c.expirePages(now)
-		c.expireLive(now)
-		c.expireSession(now)
+		c.tellShrunk(now)
+		return
 	}
+	c.expirePages(now, unread)
+	c.expireLive(now)
+	c.expireSession(now)
 	c.tellShrunk(now)
 	if !c.sweepAt.IsZero() && !now.Before(c.sweepAt) {
 		c.sweepAt = time.Time{}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -112,5 +113,47 @@ func TestTheOperatorsRelayMayBeFast(t *testing.T) {
 		}
 		synctest.Wait()
 		require.Len(t, g.sink.ids(0), 100)
+	})
+}
+
+// What was on its way when its subscription was closed is no offence, however long it takes us to read what is in front of it.
+func TestWhatAFloodDelaysIsNoOffence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+		g.tell(liveOf("l0", kinds(1)), liveOf("l1", kinds(2)))
+		for i := range 600 {
+			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
+		}
+		last := relaytest.Event(1, 2, 5000, "last")
+		g.relay.Publish(last)
+		g.tell(SetLive{Close: []string{"l1"}})
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.True(t, slices.Contains(g.sink.ids(0), last.ID), "it is read")
+		require.Empty(t, reported[Offended](g))
+	})
+}
+
+// An empty page that is to be heard out is not believed because a flood keeps us from hearing it out: it has failed.
+func TestAFloodDoesNotEndAnEmptyPageWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newRig(t, relaytest.Options{}, func(o *ConnOptions) { o.LivePerSecond = 10 })
+		g.tell(liveOf("l0", kinds(1)))
+		g.relay.Set(func(o *relaytest.Options) { o.NoEOSE = true })
+		for i := range 15 {
+			g.relay.Publish(relaytest.Event(1, 1, int64(1000+i), "x"))
+		}
+		g.ask(1, kinds(7))
+		asked := g.relay.Requests()
+		sub := asked[len(asked)-1].Sub
+		g.relay.Broadcast(`["EOSE","` + sub + `"]`)
+		for i := range 9000 {
+			g.relay.Publish(relaytest.Event(1, 1, int64(2000+i), "x"))
+		}
+		e, err := relaytest.Event(1, 7, 1000, "stored").MarshalJSON()
+		require.NoError(t, err)
+		g.relay.Broadcast(`["EVENT","` + sub + `",` + string(e) + `]`)
+		m := g.wait(1)
+		require.False(t, m.Filters[0].Done && !m.Filters[0].Failed, "what it was to show may be on its way")
 	})
 }

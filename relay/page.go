@@ -83,8 +83,8 @@ func (c *Conn) sendPage(p *page, now time.Time) {
 	c.wakeBy(p.deadline(c.limits, h.answer))
 }
 
-// expirePages fails pages whose time is over.
-func (c *Conn) expirePages(now time.Time) {
+// expirePages fails pages whose time is over. What is unread by then has been waited for long enough.
+func (c *Conn) expirePages(now time.Time, unread bool) {
 	var late []*page
 	for _, p := range c.history.pages {
 		at := p.deadline(c.limits, c.history.answer)
@@ -96,12 +96,14 @@ func (c *Conn) expirePages(now time.Time) {
 	}
 	slices.SortFunc(late, func(a, b *page) int { return a.sent.Compare(b.sent) })
 	for _, p := range late {
-		if !p.doubted.IsZero() {
+		if !p.doubted.IsZero() && !unread { // else what it was heard out for may be on its way
 			c.heardOut(p)
 			continue
 		}
 		why := fmt.Sprintf("no answer in %s", c.limits.FrameWait)
 		switch {
+		case !p.doubted.IsZero():
+			why = "a flood behind an EOSE that was to be heard out"
 		case now.Sub(p.sent) >= c.limits.REQWait:
 			why = fmt.Sprintf("no end in %s", c.limits.REQWait)
 		case !p.heard.IsZero():
