@@ -62,6 +62,7 @@ type core struct {
 	readAt  time.Time   // not before, after a failed read of the store
 	roomAt  time.Time   // when the store is looked at again, which has no room for what is asked; zero: it has
 
+	trickleAt time.Time // when woken rows may be read next while the queue is heavy
 	pressedAt time.Time // since when there is no room for what somebody waits for, zero when there is
 	spillAt   time.Time // not before, after nothing could be spilled
 	agedAt    time.Time // when works may be too old to hold up marks, zero: never
@@ -278,6 +279,9 @@ func (c *core) next() time.Time {
 	}
 	if at2 := c.pool.sweepAt; at2.After(c.now) && c.pool.room.counts[behindClass] > 0 {
 		at = earliest(at, at2)
+	}
+	if c.trickleAt.After(c.now) && c.trickles() && c.heavy() {
+		at = earliest(at, c.trickleAt)
 	}
 	at = earliest(at, c.agedAt)
 	at = earliest(at, c.remindAt)

@@ -14,6 +14,8 @@ const (
 	spillAgain    = 5 * time.Second  // after something could not be spilled
 	fullMargin    = 16 << 10         // bytes of the pending table
 	readAhead     = 512              // works ready to be sent up to which rows that wait for room are taken up
+	trickle       = 16               // woken rows that are taken up in trickleEvery all the same while the queue is heavy
+	trickleEvery  = 10 * time.Second
 )
 
 // pressure says why works should leave the queue.
@@ -247,10 +249,12 @@ func (c *core) secure(w *work) {
 
 // wantsRows reports whether rows of the pending table are to be read.
 func (c *core) wantsRows() bool {
-	if c.woken >= maxWoken || c.heavy() {
+	switch {
+	case c.woken >= maxWoken:
 		return false
-	}
-	if len(c.pool.woken) > 0 {
+	case c.heavy():
+		return c.trickles() && !c.now.Before(c.trickleAt)
+	case len(c.pool.woken) > 0:
 		return true
 	}
 	_, n := c.roomForRows()
@@ -260,8 +264,12 @@ func (c *core) wantsRows() bool {
 // takeRows gives the rows of the pending table that are to be read now: those that were woken, else those that come next while there is
 // room and the own relay takes events.
 func (c *core) takeRows() []event.ID {
-	if c.woken >= maxWoken || c.heavy() {
+	switch {
+	case !c.wantsRows():
 		return nil
+	case c.heavy():
+		c.trickleAt = c.now.Add(trickleEvery)
+		return c.pool.takeWoken(trickle, c.o.QueueBytes/16)
 	}
 	if ids := c.pool.takeWoken(readChunk, c.o.QueueBytes/4); len(ids) > 0 {
 		return ids
@@ -277,6 +285,10 @@ func (c *core) takeRows() []event.ID {
 func (c *core) heavy() bool {
 	return c.bytes >= c.o.QueueBytes/2 && (c.ready.size > 0 || len(c.link.flights) > 0)
 }
+
+// trickles reports woken rows of which a few are taken up while the queue is heavy: a source that has always more than the own relay takes
+// keeps it so for ever, and what is due again would never be offered.
+func (c *core) trickles() bool { return len(c.pool.woken) > 0 && c.bytes < c.o.QueueBytes }
 
 // roomForRows gives the class of which rows are to be taken up next, and how many.
 func (c *core) roomForRows() (class, n int) {
