@@ -87,14 +87,6 @@ func (s *store) order() {
 	s.sorted = true
 }
 
-// has reports whether an event is stored.
-func (s *store) has(id string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	_, ok := s.ids[id]
-	return ok
-}
-
 func (s *store) size() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

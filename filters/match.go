@@ -53,9 +53,6 @@ func Compile(fs []nostr.Filter) *Set {
 	return s
 }
 
-// Len is the number of filters.
-func (s *Set) Len() int { return len(s.rest) }
-
 // Match appends to hits the indices of the filters that match, ascending and each once.
 func (s *Set) Match(e *event.Event, hits []int) []int {
 	from := len(hits)

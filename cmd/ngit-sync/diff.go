@@ -97,13 +97,9 @@ missing of what the relay can be made to show. What was found by then is printed
 
 // diffOptions are the connections and rules of the daemon. The relay is the operator's word, as a pinned one is.
 func diffOptions(cfg config.Config, u relayurl.URL) (diff.Options, error) {
-	set := settings{cfg: cfg, own: cfg.OwnRelay.URL}
+	set := settings{cfg: cfg, own: cfg.OwnURL()}
 	if set.own == "" {
-		embedded, err := relayurl.Canonical("ws://" + cfg.OwnRelay.Embedded.Listen)
-		if err != nil {
-			return diff.Options{}, fmt.Errorf("own_relay.embedded.listen: %w", err)
-		}
-		set.own = embedded
+		return diff.Options{}, usageError(errors.New("own_relay.embedded.listen: any free port: --own-relay says which it is"))
 	}
 	if set.isOwn(u) {
 		return diff.Options{}, usageError(fmt.Errorf("%s is the own relay", u))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,11 +91,17 @@ func TestDiffReadsTheEmbeddedRelay(t *testing.T) {
 	one.Publish(newAuthor(2).announce("\u202e\u009b2J", time.Now()))
 	own := relaytest.Start(t, relaytest.Options{Events: []nostr.Event{newAuthor(1).announce("tool", time.Now())}})
 	listen := serve(t, own, "127.0.0.1:0")[len("ws://"):]
+	code, _, errOut := runBinary(t, []string{"NGIT_SYNC_OWN_RELAY_EMBEDDED_LISTEN=127.0.0.1:0"}, "diff", oneURL, "--domain", testDomain)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errOut, "--own-relay says which it is")
 	code, out, errOut := runBinary(t, []string{"NGIT_SYNC_OWN_RELAY_EMBEDDED_LISTEN=" + listen}, "diff", oneURL, "--domain", testDomain)
 	require.Equal(t, exitDiffers, code, errOut)
 	require.Contains(t, out, oneURL+" has 6 events that ws://"+listen+" lacks")
+	everywhere := strings.Replace(listen, "127.0.0.1", "0.0.0.0", 1)
 	for _, format := range []string{"--json=false", "--json"} {
-		_, out, _ = runBinary(t, []string{"NGIT_SYNC_OWN_RELAY_EMBEDDED_LISTEN=" + listen}, "diff", oneURL, "--domain", testDomain, format)
+		code, out, _ = runBinary(t, []string{"NGIT_SYNC_OWN_RELAY_EMBEDDED_LISTEN=" + everywhere}, "diff", oneURL, "--domain", testDomain, format)
+		require.Equal(t, exitDiffers, code)
+		require.Contains(t, out, "ws://"+listen)
 		require.NotContains(t, out, "\u202e", "an identifier does not drive the terminal")
 		require.NotContains(t, out, "\u009b")
 	}

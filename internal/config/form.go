@@ -34,7 +34,7 @@ var typeForms = map[reflect.Type]form{
 	reflect.TypeFor[string]():            of("text", parseText, func(s string) string { return s }),
 	reflect.TypeFor[int]():               of("a whole number", parseInt, strconv.Itoa),
 	reflect.TypeFor[time.Duration]():     of("a duration such as 500ms, 5s, 15m or 24h", parseDuration, formatDuration),
-	reflect.TypeFor[Size]():              of("a size such as 512KiB or 4MiB", ParseSize, Size.String),
+	reflect.TypeFor[Size]():              of("a size such as 512KiB or 4MiB", parseSize, Size.String),
 	reflect.TypeFor[relayurl.URL]():      of("a ws:// or wss:// URL", parseURL, relayurl.URL.String),
 	reflect.TypeFor[netip.Prefix]():      of("an address or a network such as 10.0.0.0/8", parsePrefix, netip.Prefix.String),
 	reflect.TypeFor[event.PubKey]():      of("an npub", parseNpub, formatNpub),

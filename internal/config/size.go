@@ -23,8 +23,8 @@ var sizeUnits = []struct {
 	size   Size
 }{{"GiB", GiB}, {"MiB", MiB}, {"KiB", KiB}, {"", 1}}
 
-// ParseSize reads a whole number with KiB, MiB or GiB, or without a unit for bytes.
-func ParseSize(s string) (Size, error) {
+// parseSize reads a whole number with KiB, MiB or GiB, or without a unit for bytes.
+func parseSize(s string) (Size, error) {
 	for _, u := range sizeUnits {
 		digits, ok := strings.CutSuffix(s, u.suffix)
 		if !ok {

@@ -54,7 +54,7 @@ func (v *validator) relays() {
 		{"scope.allow_relays", v.cfg.Scope.AllowRelays},
 	} {
 		for _, u := range list.urls {
-			if v.cfg.IsOwn(u) {
+			if v.cfg.isOwn(u) {
 				v.fail(list.key, u.String(), "this is the own relay", "other relays")
 			}
 			if slices.Contains(v.cfg.Scope.DenyRelays, u) {
@@ -103,8 +103,8 @@ func (c Config) OwnURL() relayurl.URL {
 	return u
 }
 
-// IsOwn reports whether a URL is the own relay: its URL, or any under one of its domains (DESIGN §10).
-func (c Config) IsOwn(u relayurl.URL) bool {
+// isOwn reports whether a URL is the own relay: its URL, or any under one of its domains (DESIGN §10).
+func (c Config) isOwn(u relayurl.URL) bool {
 	return u == c.OwnURL() || relayurl.MatchHost(u.String(), c.OwnRelay.Domains)
 }
 

@@ -102,27 +102,3 @@ func TestSkippedIsShort(t *testing.T) {
 		require.NotContains(t, s, "\u202e")
 	}
 }
-
-func TestRepoRefs(t *testing.T) {
-	at := func(n int, d string) string { return repo(n, d).String() }
-	e := wrap(t, nostr.Event{Kind: event.KindIssue, PubKey: key(9).String(), Tags: nostr.Tags{
-		{"a", at(1, "x"), "wss://relay.example"},
-		{"A", at(2, "x:y")},
-		{"a", at(1, "x")},
-		{"q", at(3, "x")},
-		{"a", at(4, "")},
-		{"a", event.Ref{Kind: event.KindState, PubKey: key(5), D: "x"}.String()},
-		{"a", "npub1x/satshoot"}, {"a"}, {"a", "30617:" + key(6).String()}, {"d", at(7, "x")},
-	}})
-	require.Equal(t, []event.Ref{repo(1, "x"), repo(2, "x:y")}, RepoRefs(e))
-
-	var tags nostr.Tags
-	for i := range 1000 {
-		tags = append(tags, nostr.Tag{"a", at(i%500, "x")})
-	}
-	many := RepoRefs(wrap(t, nostr.Event{Kind: event.KindIssue, PubKey: key(9).String(), Tags: tags}))
-	require.Len(t, many, 500)
-	for i, ref := range many {
-		require.Equal(t, repo(i, "x"), ref)
-	}
-}

@@ -162,20 +162,18 @@ func TestParts(t *testing.T) {
 	for _, tc := range []struct {
 		in, host, name string
 		port           int
-		secure         bool
 	}{
-		{"wss://relay.example/a:b", "relay.example", "relay.example", 443, true},
-		{"ws://relay.example", "relay.example", "relay.example", 80, false},
-		{"ws://relay.example:7777?x=:1", "relay.example:7777", "relay.example", 7777, false},
-		{"wss://[::1]/x", "[::1]", "::1", 443, true},
-		{"wss://[::1]:9/x", "[::1]:9", "::1", 9, true},
+		{"wss://relay.example/a:b", "relay.example", "relay.example", 443},
+		{"ws://relay.example", "relay.example", "relay.example", 80},
+		{"ws://relay.example:7777?x=:1", "relay.example:7777", "relay.example", 7777},
+		{"wss://[::1]/x", "[::1]", "::1", 443},
+		{"wss://[::1]:9/x", "[::1]:9", "::1", 9},
 	} {
 		u, err := Canonical(tc.in)
 		require.NoError(t, err)
 		require.Equal(t, tc.host, u.Host())
 		require.Equal(t, tc.name, u.Hostname())
 		require.Equal(t, tc.port, u.Port())
-		require.Equal(t, tc.secure, u.Secure())
 		_, literal := u.Address()
 		require.Equal(t, tc.name == "::1", literal)
 		parsed, err := url.Parse(u.String())

@@ -43,9 +43,6 @@ func (u URL) Port() int {
 	return defaultPort(u.scheme())
 }
 
-// Secure reports wss.
-func (u URL) Secure() bool { return u.scheme() == "wss" }
-
 func (u URL) scheme() string {
 	scheme, _, _ := strings.Cut(string(u), "://")
 	return scheme

@@ -41,20 +41,17 @@ func scan(ctx context.Context, q querier, query string, args []any, fn func(read
 	return rows.Err()
 }
 
-func scanKnown(rows *sql.Rows) (map[event.ID]known, error) {
-	defer rows.Close()
-	have := map[event.ID]known{}
-	for rows.Next() {
-		var id []byte
-		var k known
-		if err := rows.Scan(&id, &k.num, &k.disposition, &k.tags, &k.waits); err != nil {
-			return nil, err
-		}
-		if len(id) == len(event.ID{}) {
-			have[event.ID(id)] = k
-		}
+// addKnown takes one row of known.
+func addKnown(have map[event.ID]known, read func(...any) error) error {
+	var id []byte
+	var k known
+	if err := read(&id, &k.num, &k.disposition, &k.tags, &k.waits); err != nil {
+		return err
 	}
-	return have, rows.Err()
+	if len(id) == len(event.ID{}) {
+		have[event.ID(id)] = k
+	}
+	return nil
 }
 
 func readCounts(ctx context.Context, q querier) (counts, error) {

@@ -266,13 +266,8 @@ func (t postgresTx) known(ctx context.Context, ids [][]byte) (map[event.ID]known
 	defer rows.Close()
 	have := map[event.ID]known{}
 	for rows.Next() {
-		var id []byte
-		var k known
-		if err := rows.Scan(&id, &k.num, &k.disposition, &k.tags, &k.waits); err != nil {
+		if err := addKnown(have, rows.Scan); err != nil {
 			return nil, err
-		}
-		if len(id) == len(event.ID{}) {
-			have[event.ID(id)] = k
 		}
 	}
 	return have, rows.Err()

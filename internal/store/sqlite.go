@@ -207,7 +207,14 @@ func (t *sqliteTx) known(ctx context.Context, ids [][]byte) (map[event.ID]known,
 	if err != nil {
 		return nil, err
 	}
-	return scanKnown(rows)
+	defer rows.Close()
+	have := map[event.ID]known{}
+	for rows.Next() {
+		if err := addKnown(have, rows.Scan); err != nil {
+			return nil, err
+		}
+	}
+	return have, rows.Err()
 }
 
 func (t *sqliteTx) insert(ctx context.Context, rows []ledgerRow, tags []tagRow) error {

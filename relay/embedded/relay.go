@@ -15,15 +15,11 @@ import (
 // Options say where the relay lives and what it takes.
 type Options struct {
 	Dir     string // of the events; created when it is not there
-	Listen  string // host:port; empty: 127.0.0.1:3334; port 0 takes a free one
+	Listen  string // host:port; port 0 takes a free one
 	Rules   nip34.Rules
-	Name    string // for NIP-11
 	Version string // of the program, for NIP-11
 	Log     *zap.Logger
 }
-
-// DefaultListen is where it listens when nothing is said (DESIGN §10).
-const DefaultListen = "127.0.0.1:3334"
 
 // Relay is a running relay.
 type Relay struct {
@@ -37,12 +33,6 @@ func Open(ctx context.Context, o Options) (_ *Relay, err error) {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
-	if o.Listen == "" {
-		o.Listen = DefaultListen
-	}
-	if o.Name == "" {
-		o.Name = "ngit-sync embedded relay"
-	}
 	st, err := openStore(ctx, o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("embedded relay: %w", err)
@@ -55,7 +45,7 @@ func Open(ctx context.Context, o Options) (_ *Relay, err error) {
 	srv, err := server.Listen(ctx, o.Listen, server.Options{
 		Backend: k, Log: o.Log,
 		Info: server.Info{
-			Name:        o.Name,
+			Name:        "ngit-sync embedded relay",
 			Description: "Stores the events of the git repositories (NIP-34) that it serves, and nothing else.",
 			Software:    "https://github.com/ngit-sync/ngit-sync", Version: o.Version,
 			NIPs: []int{9, 34, 62}, Restricted: true,
