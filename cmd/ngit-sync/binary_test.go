@@ -61,7 +61,7 @@ type process struct {
 	log    bytes.Buffer // to be read when it has exited
 }
 
-const patience = 60 * time.Second // for what takes moments on an idle machine
+const patience = 3 * time.Minute // for what takes moments on an idle machine
 
 func startBinary(t *testing.T, database string, args ...string) *process {
 	t.Helper()
@@ -125,8 +125,8 @@ func (p *process) get(path string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
-// stopTime is for answers of the own relay (10 s), for rows (10 s), for a database that says no goodbye (3 s), and a slow machine.
-const stopTime = 30 * time.Second
+// stopTime is for answers of the own relay (10 s), for rows (10 s), for a database that says no goodbye (3 s), and a very slow machine.
+const stopTime = 90 * time.Second
 
 // end sends a signal and gives how the process ended.
 func (p *process) end(sig os.Signal) error {
