@@ -43,7 +43,12 @@ func openDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ngit-sync-weather-") //nolint:usetesting // what is above a TempDir is closed to others
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	t.Cleanup(func() {
+		if _, err := os.Stat(dir); err == nil { // a test may have closed it to us, or removed it
+			require.NoError(t, os.Chmod(dir, 0o700))
+		}
+		require.NoError(t, os.RemoveAll(dir))
+	})
 	require.NoError(t, os.Chmod(dir, 0o777))
 	return dir
 }
