@@ -59,7 +59,7 @@ where, and exits 0; it exits 1 and says what is missing when that takes longer t
 	f.IntVar(&o.events, "events", 2000, "about how many events are generated beside the real ones")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of everything that is generated")
 	f.DurationVar(&o.every, "every", time.Second, "time between two new events on the remote relays")
-	f.DurationVar(&o.timeout, "timeout", 3*time.Minute, "with --once: how long it may take")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "with --once: how long it may take; half a minute is usual")
 	return cmd
 }
 
