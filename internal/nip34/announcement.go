@@ -115,7 +115,7 @@ func (r *reader) each(tag []string, take func(string) error) {
 }
 
 func (r *reader) clone(value string) error {
-	value = strings.TrimSpace(value)
+	value = strings.Clone(strings.TrimSpace(value)) // not the blanks with it
 	switch {
 	case len(r.a.Clone) >= MaxClone:
 		return fmt.Errorf("more than %d values", MaxClone)
