@@ -72,7 +72,7 @@ func TestAnnouncementsOutOfScopeAreBounded(t *testing.T) {
 }
 
 func TestUnansweredBatchesAreBounded(t *testing.T) {
-	s := newScript(t, func(c *Config) { c.TagsPerFilter, c.BatchChunks = 1, 1 })
+	s := newScript(t, func(c *Config) { c.TagsPerFilter, c.BatchChunks, c.OpenBatches = 1, 1, 6 })
 	a := announce("alice", "tool", t0, nil, one)
 	var roots []selfsub.Root
 	for i := range 50 {
@@ -88,6 +88,6 @@ func TestUnansweredBatchesAreBounded(t *testing.T) {
 		}
 		s.settle(open[0])
 	}
-	require.Equal(t, s.cfg.OpenBatches, most)
+	require.Equal(t, 6, most)
 	require.Equal(t, Connected, s.phase(one))
 }

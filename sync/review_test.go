@@ -332,6 +332,19 @@ func TestAnOwnerOpensTwentyRelaysAlone(t *testing.T) {
 	require.Len(t, s.placed(), 20)
 }
 
+func TestTheShareOfAnOwnerIsTheConfiguredOne(t *testing.T) {
+	s := newScript(t, func(c *Config) { c.RelaysPerOwner = 3 })
+	as := anns(announce("alice", "a", t0, nil, relayN(1), relayN(2), relayN(3), relayN(4)))
+	s.picture(as)
+	require.Len(t, s.placed(), 3)
+	require.Contains(t, s.doing(relayN(4)), "its only owner has his 3 relays")
+	s.facts(selfsub.Facts{Announcements: anns(announce("alice", "b", t0, nil, relayN(5))), Picture: s.pict})
+	require.Len(t, s.placed(), 3, "nor at once when she names another one")
+	s.facts(selfsub.Facts{Announcements: anns(announce("bob", "b", t0, nil, relayN(1))), Picture: s.pict})
+	s.elapse(2 * reviewGap)
+	require.Len(t, s.placed(), 4)
+}
+
 func TestTheHistoryOfRelaysWithoutAPlaceIsBounded(t *testing.T) {
 	s := newScript(t, func(c *Config) { c.MaxRelays = 8 })
 	var all []*nip34.Announcement

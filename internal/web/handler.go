@@ -11,7 +11,7 @@ import (
 
 // Handler serves every address of the package; Options.Listen is not looked at.
 func Handler(o Options) http.Handler {
-	v := &views{Options: o}
+	v := &views{Options: o, turns: make(chan struct{}, maxAnswers)}
 	errorLog, err := zap.NewStdLogAt(o.Log, zap.WarnLevel)
 	if err != nil {
 		panic(err) // WarnLevel is a level
@@ -22,11 +22,11 @@ func Handler(o Options) http.Handler {
 	}))
 	mux.HandleFunc("GET /healthz", v.healthz)
 	mux.HandleFunc("GET /readyz", v.readyz)
-	mux.HandleFunc("GET /api/v1/status", v.status)
-	mux.HandleFunc("GET /api/v1/relays", v.relays)
+	mux.HandleFunc("GET /api/v1/status", v.inTurn(v.status))
+	mux.HandleFunc("GET /api/v1/relays", v.inTurn(v.relays))
 	mux.HandleFunc("GET /api/v1/explain", v.explain)
 	mux.HandleFunc("POST /api/v1/relays/{verb}", v.change)
-	mux.HandleFunc("GET /{$}", v.page)
+	mux.HandleFunc("GET /{$}", v.inTurn(v.page))
 	return secured(v.hosted(mux))
 }
 
@@ -45,7 +45,26 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-type views struct{ Options }
+type views struct {
+	Options
+	turns chan struct{} // one for each large answer that is made or sent
+}
+
+// inTurn keeps the number of answers in memory small: with thousands of relays each takes megabytes, as long as its client takes to read it.
+func (v *views) inTurn(answer http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		patience := time.NewTimer(turnTimeout)
+		defer patience.Stop()
+		select {
+		case v.turns <- struct{}{}:
+			defer func() { <-v.turns }()
+			answer(w, r)
+		case <-patience.C:
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+		case <-r.Context().Done():
+		}
+	}
+}
 
 // healthz says that the process answers, nothing more: a restart would not mend what readyz shows.
 func (v *views) healthz(w http.ResponseWriter, _ *http.Request) {

@@ -32,9 +32,11 @@ type Options struct {
 const (
 	maxConnections  = 256
 	maxHeaderBytes  = 16 << 10
+	maxAnswers      = 4 // that show relays, made or sent at once
 	headerTimeout   = 5 * time.Second
 	readTimeout     = 10 * time.Second
 	writeTimeout    = 30 * time.Second
+	turnTimeout     = 10 * time.Second // of a request, for its turn to be answered
 	idleTimeout     = time.Minute
 	shutdownTimeout = 5 * time.Second
 )

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -8,10 +9,11 @@ import (
 )
 
 func TestFiltersOfARequestAreBounded(t *testing.T) {
-	lim := Limits{}.withDefaults()
-	r, err := parseRequest([]byte(`["REQ","x"`+strings.Repeat(`,{"kinds":[1]}`, 100)+`]`), lim)
-	require.NoError(t, err)
-	require.Len(t, r.filters, 100)
-	_, err = parseRequest([]byte(`["REQ","x"`+strings.Repeat(`,{"kinds":[1]}`, 101)+`]`), lim)
-	require.Error(t, err)
+	for most, lim := range map[int]Limits{100: {}, 3: {Filters: 3}} {
+		r, err := parseRequest([]byte(`["REQ","x"`+strings.Repeat(`,{"kinds":[1]}`, most)+`]`), lim.withDefaults())
+		require.NoError(t, err)
+		require.Len(t, r.filters, most)
+		_, err = parseRequest([]byte(`["REQ","x"`+strings.Repeat(`,{"kinds":[1]}`, most+1)+`]`), lim.withDefaults())
+		require.ErrorContains(t, err, fmt.Sprintf("1 to %d filters", most))
+	}
 }
