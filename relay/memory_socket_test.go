@@ -62,36 +62,37 @@ func TestClippedTextsKeepNothingElse(t *testing.T) {
 	long := strings.Repeat("x", 30_000)
 	for name, tt := range map[string]struct {
 		most int64 // of a thousand
+		n    int64 // thousands: so many that a megabyte is kept, beside which what tests before give back is little
 		kept func(t *testing.T) any
 	}{
-		"notice":      {2 << 20, func(*testing.T) any { return SplitFrame([]byte(`["NOTICE","` + long + `"]`)).Text }},
-		"bare notice": {2 << 20, func(*testing.T) any { return SplitFrame([]byte(`["NOTICE",[` + long + `]]`)).Text }},
-		"reason":      {2 << 20, func(*testing.T) any { return SplitFrame([]byte(`["CLOSED","x","` + long + `"]`)).Text }},
-		"NEG-ERR":     {2 << 20, func(*testing.T) any { return SplitFrame([]byte(`["NEG-ERR","x","` + long + `",5]`)).Text }},
-		"document": {1 << 20, func(t *testing.T) any {
-			doc, err := ParseDocument([]byte(`{"name":"` + long + `","software":"` + long + `"}`))
+		"notice":      {2 << 20, 1, func(*testing.T) any { return SplitFrame([]byte(`["NOTICE","` + long + `"]`)).Text }},
+		"bare notice": {2 << 20, 1, func(*testing.T) any { return SplitFrame([]byte(`["NOTICE",[` + long + `]]`)).Text }},
+		"reason":      {2 << 20, 1, func(*testing.T) any { return SplitFrame([]byte(`["CLOSED","x","` + long + `"]`)).Text }},
+		"NEG-ERR":     {2 << 20, 1, func(*testing.T) any { return SplitFrame([]byte(`["NEG-ERR","x","` + long + `",5]`)).Text }},
+		"document": {512 << 10, 4, func(t *testing.T) any {
+			doc, err := ParseDocument([]byte(`{"name":"` + long[:3000] + `","software":"` + long[:3000] + `"}`))
 			require.NoError(t, err)
 			return doc
 		}},
-		"no document": {3 << 20, func(t *testing.T) any {
+		"no document": {3 << 20, 1, func(t *testing.T) any {
 			d := NewDialer(DialerOptions{DialContext: answering("HTTP/1.1 404 " + long + "\r\n\r\n")})
 			_, f := d.Document(t.Context(), testURL, Stranger)
 			require.Equal(t, 404, f.HTTPStatus)
 			return d.documents.byURL[testURL]
 		}},
-		"failure of a handshake": {2 << 20, func(t *testing.T) any {
+		"failure of a handshake": {2 << 20, 1, func(t *testing.T) any {
 			d := NewDialer(DialerOptions{DialContext: answering("HTTP/1.1 101 x\r\nConnection: " + long + "\r\n\r\n")})
 			_, f := d.Dial(t.Context(), testURL, Stranger)
 			require.Contains(t, f.Error(), "xxx")
 			return f.Error()
 		}},
-		"reason of a failure": {1 << 20, func(t *testing.T) any {
+		"reason of a failure": {1 << 20, 2, func(t *testing.T) any {
 			return health.DefaultPolicy().Down(health.State{}, benchStart, &health.Failure{Cause: health.CauseProtocol, Err: errors.New(long + fmt.Sprint(t.Name()))})
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			heaptest.Under(t, tt.most, func() any {
-				kept := make([]any, 1000)
+			heaptest.Under(t, tt.most*tt.n, func() any {
+				kept := make([]any, 1000*tt.n)
 				for i := range kept {
 					kept[i] = tt.kept(t)
 				}
