@@ -30,8 +30,8 @@ const (
 )
 
 // newTalk is a bench whose own relay has alice's repo, an issue of hers and a comment of bob's, as the ledger says.
-func newTalk(t *testing.T, change ...func(*PublisherOptions)) (b *bench, i, c *event.Event) {
-	b = newBench(t, change...)
+func newTalk(t *testing.T) (b *bench, i, c *event.Event) {
+	b = newBench(t)
 	b.observe(announced(repo("a", alice, "x", benchStart)))
 	i = issue("i", alice, alice, "x")
 	c = comment("c", bob, i)

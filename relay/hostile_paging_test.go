@@ -31,11 +31,11 @@ type fault struct {
 	mode   string         // why it is not reconciled any more
 }
 
-// ties are n events of a kind, so many of each second.
-func ties(n, kind, each int, newest int64, tags ...nostr.Tag) []nostr.Event {
+// ties are n events of a kind, so many of each second, from 5000 down.
+func ties(n, kind, each int) []nostr.Event {
 	out := make([]nostr.Event, n)
 	for i := range out {
-		out[i] = relaytest.Event(1, kind, newest-int64(i/each), fmt.Sprint("tie ", kind, i), tags...)
+		out[i] = relaytest.Event(1, kind, 5000-int64(i/each), fmt.Sprint("tie ", kind, i))
 	}
 	return out
 }
@@ -107,14 +107,14 @@ var faults = []fault{
 	{name: "cap of 40 for the newest", script: relaytest.Options{Events: dense, Spoil: inAll(40, true)}, asked: denseSparse},
 	{name: "every message in a goroutine", script: relaytest.Options{Events: dense, PageCap: 50, Concurrent: true}, asked: denseSparse},
 	{name: "slow", script: relaytest.Options{Delay: 10 * time.Second}, after: 20 * time.Second},
-	{name: "pages end between ties", script: relaytest.Options{Events: ties(60, 1, 4, 5000), PageCap: 10}},
+	{name: "pages end between ties", script: relaytest.Options{Events: ties(60, 1, 4), PageCap: 10}},
 	{
 		name: "a second larger than a page", asked: historicKinds(1, 7),
-		script: relaytest.Options{Events: slices.Concat(ties(7, 1, 7, 5000), ties(7, 7, 7, 5000), relaytest.Notes(9, 1, 3000)), PageCap: 8},
+		script: relaytest.Options{Events: slices.Concat(ties(7, 1, 7), ties(7, 7, 7), relaytest.Notes(9, 1, 3000)), PageCap: 8},
 	},
 	{
 		name: "a second larger than a page that cannot be narrowed", gap: true, lacks: 4,
-		script: relaytest.Options{Events: append(ties(12, 1, 12, 5000), relaytest.Notes(9, 1, 3000)...), PageCap: 8},
+		script: relaytest.Options{Events: append(ties(12, 1, 12), relaytest.Notes(9, 1, 3000)...), PageCap: 8},
 	},
 	{name: "until is exclusive", script: relaytest.Options{PageCap: 10, BeforeUntil: true}},
 	{
@@ -150,7 +150,7 @@ var faults = []fault{
 	{
 		name: "ignores limits, a second at a time", after: lateWait, gap: true, lacks: 98,
 		script: relaytest.Options{
-			Events: append(relaytest.Notes(50, 1, 6000), ties(132, 1, 132, 5000)...), IgnoreLimit: true, Document: `{"limitation":{"max_limit":1}}`,
+			Events: append(relaytest.Notes(50, 1, 6000), ties(132, 1, 132)...), IgnoreLimit: true, Document: `{"limitation":{"max_limit":1}}`,
 		},
 	},
 	{

@@ -158,7 +158,7 @@ func (e *Engine) ask(b *batch, now time.Time) {
 	}
 	fs, slots := e.question(b)
 	if len(fs) == 0 {
-		e.finish(b, now)
+		e.finish(b)
 		return
 	}
 	e.lastBatch++
@@ -231,7 +231,7 @@ func (e *Engine) settle(a *ask, s relay.Settled, now time.Time) {
 			e.emit(Tell{r.conn, relay.CancelBatch{ID: b.ask}})
 			delete(e.asks, b.ask)
 		}
-		e.finish(b, now)
+		e.finish(b)
 		return
 	}
 	if b.kept() && !s.Final && !b.ended && b.settledAny() {
@@ -250,7 +250,7 @@ func (b *batch) catchesUp(a *ask) bool {
 }
 
 // finish ends a batch that has nothing left to ask.
-func (e *Engine) finish(b *batch, now time.Time) {
+func (e *Engine) finish(b *batch) {
 	r := b.remote
 	b.ask, b.ended = 0, true
 	delete(r.open, b)

@@ -225,16 +225,15 @@ func (m *listener) mark() {
 }
 
 // up takes the connection that the engine has dialled, if it has.
-func (m *listener) up() bool {
+func (m *listener) up() {
 	for _, d := range slices.Backward(m.s.dials) {
 		if d.URL == m.u && d.ID != m.conn && m.s.phase(m.u) == Connecting {
 			m.conn, m.isUp, m.upAt, m.troubled = d.ID, true, m.s.now, m.s.now
 			m.most = liveSubs(d.Learned.Apply(m.limits, m.s.now))
 			m.s.upWith(m.u, m.limits)
-			return true
+			return
 		}
 	}
-	return false
 }
 
 // lose ends the connection. What was asked may settle later, or never.

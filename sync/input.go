@@ -193,7 +193,7 @@ func (e *Engine) settled(s relay.Settled, now time.Time) {
 	switch {
 	case b.ask != s.Batch: // asked again since
 	case len(b.groups) == 0:
-		e.finish(b, now)
+		e.finish(b)
 	case !b.rotates() && !slices.ContainsFunc(s.Filters, func(f relay.FilterEnd) bool { return !f.Done || f.Failed }):
 		e.again(b)
 	case len(b.groups) < before:
