@@ -36,9 +36,10 @@ type Engine struct {
 	orphans   map[event.ID][]orphan     // by parent
 	orphaned  int
 	saved     map[event.Ref]savedRepo
-	seen      map[event.Ref]uint64   // announcement -> last picture that held it
-	announced map[event.ID]bool      // announcements that selfsub has shown
-	held      map[event.Ref]event.ID // announcements that the own relay has accepted and does not serve yet
+	seen      map[event.Ref]uint64              // announcement -> last picture that held it
+	announced map[event.ID]bool                 // announcements that selfsub has shown
+	held      map[event.Ref]event.ID            // announcements that the own relay has accepted and does not serve yet
+	next      map[event.Ref]*nip34.Announcement // newer than the one that it serves, and held
 	withdrawn withdrawn
 	relays    map[relayurl.URL]*remote
 	operator  []*remote
@@ -92,7 +93,7 @@ func New(cfg Config, state *State, log *zap.Logger, metrics *Metrics, now time.T
 		index: nip34.NewIndex(cfg.Rules), outside: nip34.NewForeign(foreignKept, foreignBytes), repos: map[event.Ref]*repo{}, tagged: map[event.Ref][]*repo{},
 		names:  names{newNumbers[event.Ref](), newNumbers[string](), newNumbers[event.ID]()},
 		shared: map[filters.Value][]*repo{}, orphans: map[event.ID][]orphan{}, saved: map[event.Ref]savedRepo{}, seen: map[event.Ref]uint64{},
-		held: map[event.Ref]event.ID{}, withdrawn: newWithdrawn(), relays: map[relayurl.URL]*remote{}, election: newElection(),
+		held: map[event.Ref]event.ID{}, next: map[event.Ref]*nip34.Announcement{}, withdrawn: newWithdrawn(), relays: map[relayurl.URL]*remote{}, election: newElection(),
 		awaited: map[event.ID][]*remote{}, announced: map[event.ID]bool{}, lacking: map[event.ID][]*repo{},
 		recalls: map[recallKey]*recall{}, recalling: map[uint64]*recall{},
 		hosts: map[string]*host{}, conns: map[relay.ConnID]*remote{}, asks: map[relay.BatchID]*ask{}, views: newViews(now),

@@ -26,11 +26,15 @@ func (e *Engine) holds(h relay.Holds) {
 	var add []*nip34.Announcement
 	for _, a := range h.Announcements {
 		still[a.ID] = true
-		if last, known := e.index.Newest(a.Ref); e.withdrawn.covers(a) || (known && (!e.isHeld(a.Ref) || !a.Supersedes(last))) {
-			continue
+		last, known := e.index.Newest(a.Ref)
+		switch {
+		case e.withdrawn.covers(a), known && !a.Supersedes(last):
+		case known && !e.isHeld(a.Ref):
+			e.next[a.Ref] = a
+		default:
+			e.held[a.Ref] = a.ID
+			add = append(add, a)
 		}
-		e.held[a.Ref] = a.ID
-		add = append(add, a)
 	}
 	e.reshape(e.apply(add, nil))
 	if !h.All {
@@ -45,6 +49,9 @@ func (e *Engine) holds(h relay.Holds) {
 
 // released takes in that an announcement is not held any more.
 func (e *Engine) released(r relay.Released) {
+	if a := e.next[r.Ref]; a != nil && a.ID == r.ID {
+		delete(e.next, r.Ref)
+	}
 	switch {
 	case e.held[r.Ref] != r.ID: // a newer one is, or it was shown
 	case r.Served:
@@ -55,13 +62,31 @@ func (e *Engine) released(r relay.Released) {
 	}
 }
 
-// shown notes that the own relay serves announcements, and gives the repos of those that it held.
+// shown notes that the own relay serves announcements, and gives the repos of those that it held. Where it serves an older one than it
+// holds, the older counts.
 func (e *Engine) shown(as []*nip34.Announcement) (served []event.Ref) {
 	for _, a := range as {
-		if e.isHeld(a.Ref) {
-			delete(e.held, a.Ref)
-			served = append(served, e.index.RootsOf(a.Ref)...)
+		if next := e.next[a.Ref]; next != nil && !next.Supersedes(a) {
+			delete(e.next, a.Ref)
 		}
+		if !e.isHeld(a.Ref) {
+			continue
+		}
+		if last, known := e.index.Newest(a.Ref); known && last.Supersedes(a) {
+			e.unwant(a.Ref)
+			e.next[a.Ref] = last
+			continue
+		}
+		delete(e.held, a.Ref)
+		served = append(served, e.index.RootsOf(a.Ref)...)
 	}
 	return served
+}
+
+// holdsNext takes in a newer version that the own relay holds, since it serves none any more.
+func (e *Engine) holdsNext(ref event.Ref) {
+	if a := e.next[ref]; a != nil {
+		delete(e.next, ref)
+		e.holds(relay.Holds{Announcements: []*nip34.Announcement{a}})
+	}
 }

@@ -123,3 +123,47 @@ func TestANewerAnnouncementThatIsHeldWaitsForItsTurn(t *testing.T) {
 	s.facts(selfsub.Facts{Announcements: anns(b), Picture: 1})
 	require.Contains(t, s.e.relays, two)
 }
+
+// When the version that was served is gone, the newer one is still held: its states are asked for.
+func TestAHeldAnnouncementOutlivesTheOneThatIsServed(t *testing.T) {
+	a := announce("alice", "tool", t0, nil, one)
+	b := announce("alice", "tool", t0.Add(time.Hour), nil, one)
+	for name, gone := range map[string]func(s *script){
+		"its author deletes that": func(s *script) {
+			s.report(relay.Deleted{Deletion: relay.Deletion{Author: a.Ref.PubKey, IDs: []event.ID{a.ID}}})
+		},
+		"the operator removes that": func(s *script) { s.steady(anns(announce("bob", "lib", t0, nil, two))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t)
+			s.picture(anns(a, announce("bob", "lib", t0, nil, two)))
+			s.sync(one)
+			s.report(relay.Holds{Announcements: anns(b)})
+			gone(s)
+			require.Equal(t, b.ID, s.state.repos[b.Ref].Announcement.ID)
+			require.False(t, s.state.repos[b.Ref].Full)
+			require.True(t, s.liveTagged(one, "d", b.Ref.D))
+			require.False(t, s.liveTagged(one, "a", b.Ref.String()))
+			s.report(relay.Deleted{Deletion: relay.Deletion{Author: b.Ref.PubKey, Refs: []event.Ref{b.Ref}, Until: b.CreatedAt}})
+			require.NotContains(t, s.e.repos, b.Ref)
+			require.Empty(t, s.e.held)
+			require.Empty(t, s.e.next)
+		})
+	}
+}
+
+func TestAServedAnnouncementCountsThoughANewerOneIsHeld(t *testing.T) {
+	s := newScript(t)
+	a := announce("alice", "tool", t0, nil, one)
+	b := announce("alice", "tool", t0.Add(time.Hour), nil, two)
+	s.picture(nil)
+	s.report(relay.Holds{Announcements: anns(b)})
+	s.facts(selfsub.Facts{Announcements: anns(a), Picture: 1})
+	s.up(one)
+	_, tags := s.asks(a.Ref)
+	require.Equal(t, [2]bool{true, true}, tags)
+	s.report(relay.Released{ID: b.ID, Ref: b.Ref})
+	require.Equal(t, a.ID, s.state.repos[a.Ref].Announcement.ID)
+	require.True(t, s.state.repos[a.Ref].Full)
+	require.Empty(t, s.e.next)
+}

@@ -43,6 +43,7 @@ const announcedKept = 200_000
 func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 	e.ownUp, e.rests = f.Up, max(e.rests, f.Rests)
 	f.Announcements = slices.DeleteFunc(slices.Clone(f.Announcements), e.withdrawn.covers)
+	served := e.shown(f.Announcements)
 	for _, a := range f.Announcements {
 		e.seen[a.Ref] = f.Picture
 		if len(e.announced) >= announcedKept {
@@ -50,7 +51,6 @@ func (e *Engine) Facts(f selfsub.Facts, now time.Time) {
 		}
 		e.announced[a.ID] = true
 	}
-	served := e.shown(f.Announcements)
 	e.reshape(e.apply(f.Announcements, nil))
 	e.reshape(served)
 	for _, a := range f.Announcements {
@@ -77,6 +77,7 @@ func (e *Engine) unwant(ref event.Ref) {
 	}
 	delete(e.seen, ref)
 	delete(e.held, ref)
+	e.holdsNext(ref)
 }
 
 // await remembers what a batch taught the own relay, until it comes back through selfsub.

@@ -17,10 +17,12 @@ import (
 func (e *Engine) pictured(picture uint64, steady bool) {
 	e.loaded, e.election.review.due = true, true
 	var gone, lost []event.Ref
+	known := 0 // of what it showed, not of what it holds
 	for ref := range e.saved {
 		if e.isHeld(ref) {
 			continue
 		}
+		known++
 		switch seen := e.seen[ref]; {
 		case seen >= picture:
 		case steady && seen+1 == picture:
@@ -29,12 +31,12 @@ func (e *Engine) pictured(picture uint64, steady bool) {
 			lost = append(lost, ref)
 		}
 	}
-	if wiped(len(gone), len(e.saved)) {
+	if wiped(len(gone), known) {
 		gone, lost = nil, append(lost, gone...)
 	}
 	if len(lost) > 0 {
 		e.log.Warn("own relay lacks announcements that it had; they stay wanted",
-			zap.Int("missing", len(lost)), zap.Int("known", len(e.saved)))
+			zap.Int("missing", len(lost)), zap.Int("known", known))
 	}
 	for _, ref := range sortedRefs(gone) {
 		e.log.Info("own relay has an announcement no longer; its repo is not wanted any more", zap.Stringer("repo", ref))

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/internal/nip34"
+	"github.com/ngit-sync/ngit-sync/relay"
 	"github.com/ngit-sync/ngit-sync/selfsub"
 )
 
@@ -32,6 +33,11 @@ func TestWhatAnnouncementsThatAreGoneMean(t *testing.T) {
 	}{
 		{"removed under our eyes", func(s *script) { s.picture(two); s.steady(two[:1]) }, 1},
 		{"all of them: a wipe", func(s *script) { s.picture(two); s.steady(nil) }, 2},
+		{"all that it showed, of what it holds none is missing: a wipe", func(s *script) {
+			s.picture(two)
+			s.report(relay.Holds{Announcements: anns(announce("bob", "held", t0, nil, one))})
+			s.steady(nil)
+		}, 3},
 		{"ten of a hundred: tidying", func(s *script) { s.picture(hundred); s.steady(hundred[:90]) }, 90},
 		{"eleven of a hundred: a wipe", func(s *script) { s.picture(hundred); s.steady(hundred[:89]) }, 100},
 		{"nine of twenty: tidying", func(s *script) { s.picture(twenty); s.steady(twenty[:11]) }, 11},
