@@ -200,15 +200,11 @@ func (p *Pager) credit(e *event.Event) (matched, known bool) {
 		return true, true
 	}
 	mine := p.mine[:0]
-	beyond, older, highest := false, false, int64(math.MinInt64)
+	beyond, highest := false, int64(math.MinInt64)
 	p.hits = p.set.Match(e, p.hits[:0])
 	for _, i := range p.hits {
 		c := p.cursors[i]
-		if !slices.Contains(pg.cursors, c) {
-			continue
-		}
-		if at < c.since {
-			older = true
+		if !slices.Contains(pg.cursors, c) || at < c.since {
 			continue
 		}
 		if c.asked != math.MaxInt64 && at > c.asked {
@@ -222,12 +218,8 @@ func (p *Pager) credit(e *event.Event) (matched, known bool) {
 		}
 	}
 	p.mine = mine
-	switch {
-	case len(mine) > 0:
-	case beyond:
+	if len(mine) == 0 && beyond {
 		pg.beyond++
-	case older:
-		pg.older++
 	}
 	if at == highest && at != math.MaxInt64 {
 		p.proven.Until = BoundInclusive

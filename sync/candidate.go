@@ -47,7 +47,7 @@ type election struct {
 	learned    uint64
 	fresh      []*candidate          // named by more since the last flush
 	most       int                   // candidates without a place that nothing is kept of
-	missed     bool                  // some were not counted, or there is room for those that were left out
+	missed     bool                  // some were not counted
 	leftOut    int                   // so many, when that was last looked at
 	looked     time.Time             // when that was
 	placed     int                   // relays that have a place
@@ -210,10 +210,8 @@ func (e *Engine) nominate(r *repo, urls []relayurl.URL) {
 
 // tidyCandidate forgets a relay that nobody names and nothing is kept of.
 func (e *Engine) tidyCandidate(c *candidate) {
-	x := &e.election
 	if c.owners == 0 && len(c.repos) == 0 && c.remote == nil {
-		delete(x.candidates, c.url)
-		x.missed = x.missed || x.leftOut > 0
+		delete(e.election.candidates, c.url)
 	}
 }
 

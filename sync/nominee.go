@@ -16,17 +16,41 @@ import (
 const candidatesKept = 100_000
 
 // nominee finds the record of a relay that an announcement names, or makes it when there is room for one more: else nil, and a review of
-// the next ten minutes looks who is to be remembered.
+// the next ten minutes looks who is to be remembered. It is left to that as long as any is left out: whoever else names this one was not
+// counted.
 func (e *Engine) nominee(u relayurl.URL) *candidate {
 	x := &e.election
 	if c := x.candidates[u]; c != nil {
 		return c
 	}
-	if len(x.candidates)-len(e.relays) >= x.most {
+	if x.missed || x.leftOut > 0 || len(x.candidates)-len(e.relays) >= x.most {
 		x.missed, x.review.due = true, true
 		return nil
 	}
 	return e.candidate(u)
+}
+
+// nameAgain counts who names a relay that was left out, and which repos want something of it: the operator has named it.
+func (e *Engine) nameAgain(u relayurl.URL) {
+	x := &e.election
+	for ref, a := range x.counted {
+		if slices.Contains(e.index.RelaysOf(a), u) {
+			e.name(u, ref.PubKey)
+		}
+	}
+	for _, ref := range e.sortedRepos() {
+		if now, ok := e.index.Repo(ref); ok && slices.Contains(now.Relays, u) {
+			e.nominate(e.repos[ref], slices.DeleteFunc(now.Relays, e.cfg.excluded))
+		}
+	}
+}
+
+// unsettled reports that somebody else may have to be remembered: names were not counted, or those without a place are more or fewer than
+// there is room for.
+func (e *Engine) unsettled() bool {
+	x := &e.election
+	n := len(x.candidates) - len(e.relays)
+	return x.missed || n > x.most || n < x.most && x.leftOut > 0
 }
 
 // claim is a relay that is named, as a review sees it that looks who is to be remembered.

@@ -117,6 +117,70 @@ func TestThoseThatWereLeftOutComeWhenThereIsRoom(t *testing.T) {
 	require.Zero(t, s.e.Snapshot(s.now).NoPlace)
 }
 
+// forty are announcements by one owner, of ten relays each.
+func forty(at time.Time) (as []*nip34.Announcement) {
+	for i := range 40 {
+		as = append(as, announce("dave", fmt.Sprint(i), at, nil, someRelays(fmt.Sprint(i), 10)...))
+	}
+	return as
+}
+
+// An owner whose relays were left out, and who names them again when others of his are gone, is counted for them: he has no more than his
+// share of the places.
+func TestRelaysThatWereLeftOutCountForTheirOwner(t *testing.T) {
+	s := newScript(t, func(c *Config) { c.MaxRelays, c.RelaysPerOwner = 30, 2 })
+	s.e.election.most = 100
+	s.picture(forty(t0))
+	s.announceAll(nil)
+	for i := range 3 {
+		require.True(t, s.remembers(forty(t0)[i:i+1]))
+		s.facts(selfsub.Facts{Announcements: anns(announce("dave", fmt.Sprint(i), t0.Add(time.Hour), nil)), Picture: 1})
+	}
+	require.False(t, s.remembers(forty(t0)[20:]))
+	for _, a := range forty(t0.Add(time.Hour))[20:] {
+		s.facts(selfsub.Facts{Announcements: anns(a), Picture: 1})
+		require.LessOrEqual(t, len(s.placed()), 2)
+	}
+	s.elapse(2 * reviewEvery)
+	require.LessOrEqual(t, len(s.placed()), 2)
+	requireElection(t, s.e)
+	require.Equal(t, 100, len(s.e.election.candidates)-len(s.e.relays), "room is used")
+}
+
+// One that is left out has all that its announcements say of it when the operator pairs it.
+func TestARelayThatIsLeftOutCanBePaired(t *testing.T) {
+	s := crowded(t)
+	s.picture(forty(t0))
+	s.announceAll(nil)
+	u, ref := someRelays("39", 10)[9], forty(t0)[39].Ref
+	require.NotContains(t, s.e.election.candidates, u)
+	require.NoError(t, s.e.Order(Order{Verb: Pair, URL: u}, s.now))
+	s.take()
+	s.up(u)
+	require.Contains(t, tagValues(s.pending(u), "a"), ref.String())
+	require.Equal(t, 1, s.e.election.candidates[u].owners)
+	require.NoError(t, s.e.Order(Order{Verb: Unpair, URL: u}, s.now))
+	s.take()
+	require.Len(t, s.e.repos[ref].wants, 1)
+	requireElection(t, s.e)
+}
+
+// A relay that gets a place leaves its room to another, and one whose history is given up needs some.
+func TestRoomThatAPlaceLeavesIsUsed(t *testing.T) {
+	s := crowded(t)
+	s.picture(nil)
+	s.announceAll(invented("false", 200, 200))
+	for range 10 {
+		for _, u := range s.placed() {
+			s.failDials(u, 2*time.Hour)
+		}
+		s.elapse(reviewEvery + reviewGap)
+		require.InDelta(t, 100, len(s.e.election.candidates)-len(s.e.relays), float64(s.cfg.MaxRelays))
+	}
+	s.elapse(2 * reviewEvery)
+	require.Equal(t, 100, len(s.e.election.candidates)-len(s.e.relays))
+}
+
 // What has a place, or a history, stays whoever is named.
 func TestWhatHasAPlaceIsRemembered(t *testing.T) {
 	s := crowded(t)

@@ -81,7 +81,10 @@ func (e *Engine) pair(u relayurl.URL) error {
 	case e.cfg.excluded(u):
 		return ErrDenied
 	case r == nil:
-		r = e.newRemote(u, Paired)
+		leftOut := e.election.candidates[u] == nil
+		if r = e.newRemote(u, Paired); leftOut {
+			e.nameAgain(u)
+		}
 		e.employ(r)
 	case r.operator():
 		return nil // it is, or is configured

@@ -106,7 +106,7 @@ func (e *Engine) holdReview(now time.Time) {
 		x.review.at = now.Add(reviewEvery)
 		return
 	}
-	if x.missed && !now.Before(x.looked.Add(reviewEvery)) { // it takes a second where it is of use
+	if e.unsettled() && !now.Before(x.looked.Add(reviewEvery)) { // it takes a second where it is of use
 		x.looked = now
 		e.renominate()
 	}
