@@ -39,6 +39,9 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 			cfg.MaxRelays, cfg.RelaysPerOwner = 3, 2
 		}
 	})
+	if seed%4 == 3 {
+		c.e.election.most = 1 // of those without a place
+	}
 	c.hold = true
 	c.watch = c.see
 	return c
@@ -101,7 +104,7 @@ func (c *chaos) announcement() *nip34.Announcement {
 	if c.some(2) == 0 {
 		members = []string{owners[c.some(3)]}
 	}
-	return announcement(host, owners[c.some(3)], []string{"tool", "lib"}[c.some(2)], t0.Add(time.Duration(c.n)*time.Second), members, relays...)
+	return announcement(host, owners[c.some(3)], []string{"tool", "lib"}[c.some(2)], t0.Add(time.Duration(c.n-c.some(10))*time.Second), members, relays...)
 }
 
 func (c *chaos) ref() event.Ref {
@@ -311,6 +314,26 @@ func stored(e *Engine) map[string]string {
 	return out
 }
 
+// requireWants looks at what is wanted: of each relay that is tracked all repos that name it, and no more than states of the others.
+func requireWants(t *testing.T, e *Engine) {
+	for ref, r := range e.repos {
+		now, ok := e.index.Repo(ref)
+		require.True(t, ok)
+		for u, w := range r.wants {
+			require.Equal(t, slices.Contains(now.Relays, u) && !e.isHeld(ref), w.listed, "%s at %s", ref, u)
+		}
+		for _, u := range now.Relays {
+			if e.relays[u] != nil {
+				require.Contains(t, r.wants, u)
+			}
+		}
+	}
+	for ref, a := range e.next {
+		last, known := e.index.Newest(ref)
+		require.True(t, known && !e.isHeld(ref) && a.Supersedes(last))
+	}
+}
+
 // requireHeld looks at what is held: it is the newest that is known, and of its repo nothing but states is wanted.
 func requireHeld(t *testing.T, e *Engine) {
 	for ref, id := range e.held {
@@ -338,6 +361,7 @@ func TestWhateverComesTheEngineKeepsItsWord(t *testing.T) {
 					requireElection(t, c.e)
 				}
 				requireHeld(t, c.e)
+				requireWants(t, c.e)
 				if c.some(50) == 0 {
 					before := stored(c.e)
 					again, err := New(c.cfg, c.state.state(), zap.NewNop(), NewMetrics(nil), c.now)
@@ -350,7 +374,9 @@ func TestWhateverComesTheEngineKeepsItsWord(t *testing.T) {
 					clear(c.open)
 					clear(c.subs)
 					c.old = nil
+					most := c.e.election.most
 					c.restart()
+					c.e.election.most = most
 				}
 			}
 		})
