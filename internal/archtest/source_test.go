@@ -20,6 +20,7 @@ var longFiles = map[string]string{}
 // sleepers may call time.Sleep outside a synctest bubble, each for the reason given. In a bubble a sleep is how the
 // test's clock is moved; anywhere else it is a guess about how long the thing takes.
 var sleepers = map[string]string{
+	"relay/divide_test.go":         "tables of a test that runs in bubbles",
 	"relay/hostile_random_test.go": "a helper of a test that runs in a bubble",
 	"relay/page_bytes_test.go":     "a helper of tests that run in bubbles",
 }
