@@ -419,11 +419,11 @@ func TestAComparisonEndsInTime(t *testing.T) {
 	t.Run("many pages of the own relay", func(t *testing.T) { // the rest of them is not waited for
 		root := issue(bob, coordinate(alice, "repo0"), begin)
 		mine := []nostr.Event{repos[0], root}
-		for i := range int64(400) {
+		for i := range int64(1000) {
 			mine = append(mine, comment(bob, root, begin+i))
 		}
 		lacking := issue(bob, coordinate(alice, "repo0"), begin+1)
-		res, err := run(relaytest.Options{Events: mine, PageCap: 10, MaxSubs: 2, SubsReason: "ERROR: too many concurrent REQs", Delay: time.Second}, relaytest.Options{Events: []nostr.Event{lacking}}, time.Minute)
+		res, err := run(relaytest.Options{Events: mine, PageCap: 10, MaxSubs: 2, SubsReason: "ERROR: too many concurrent REQs", Delay: 2200 * time.Millisecond}, relaytest.Options{Events: []nostr.Event{lacking}}, time.Minute)
 		require.NoError(t, err)
 		require.True(t, res.TimeUp)
 		require.Equal(t, map[string][]string{coordinate(alice, "repo0"): {lacking.ID}}, named(res))
