@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ngit-sync/ngit-sync/health"
+	"github.com/ngit-sync/ngit-sync/internal/badline"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
@@ -65,9 +66,10 @@ func TestRetryAfterReachesTheNextDial(t *testing.T) {
 }
 
 func TestEachDialFailureHasItsCause(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	refused := relayurl.URL(strings.Replace(gone.URL, "http", "ws", 1))
-	gone.Close()
+	gone, err := badline.HoldPort()
+	require.NoError(t, err)
+	t.Cleanup(gone.Close)
+	refused := relayurl.URL("ws://" + gone.Addr())
 	plain := serving(t, 200, "")
 	tests := []struct {
 		name string
