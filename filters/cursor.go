@@ -40,6 +40,10 @@ type cursor struct {
 	last     int64
 	disorder bool // an own event is newer than the one before it, at last
 
+	// Of the last page that was asked.
+	moved int64 // seconds, 0 when that is not known
+	dense bool  // it moved, and the page brought as much as a page gives
+
 	// below says that its last page brought something new, yet less than half of what the relay has proven: the
 	// relay should have had no more.
 	below          bool
@@ -93,7 +97,7 @@ func (c *cursor) ask(limit int, lag int64) nostr.Filter {
 		until := nostr.Timestamp(c.asked)
 		f.Until = &until
 	}
-	c.credits, c.unseen, c.returned = nil, 0, false
+	c.credits, c.unseen, c.returned, c.moved = nil, 0, false, 0
 	c.last, c.disorder = math.MaxInt64, false
 	return f
 }

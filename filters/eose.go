@@ -76,7 +76,10 @@ func (p *Pager) endPage(pg *page, hint Hint) (progress bool) {
 		return false
 	}
 	finish := hint == HintFinish && pg.off == 0 && len(pg.seen) < p.share(len(pg.cursors))
-	dirty := pg.beyond > 0 || pg.off > len(pg.seen)
+	// What is older than since lies below all that was asked for: who is asked alone, or will be, bears it.
+	off := func(c *cursor) bool {
+		return pg.beyond > 0 || pg.off-pg.older > len(pg.seen) || (pg.off > len(pg.seen) && len(pg.cursors) > 1 && !c.matched)
+	}
 	for _, c := range pg.cursors {
 		if c.below && c.unseen > 0 {
 			// It gave less than it has proven, and yet had more.
@@ -95,12 +98,14 @@ func (p *Pager) endPage(pg *page, hint Hint) (progress bool) {
 			c.done = true
 		case fresh && p.bounded(c):
 			c.suspect, c.offences = false, 0
+			top := c.until
 			c.advance(oldest)
+			c.measure(top, len(c.credits) >= min(before.Filter, limit))
 			progress = true
 			if c.crowded() && p.narrow == nil {
 				p.startNarrowing(c)
 			}
-		case dirty:
+		case off(c):
 			c.offend()
 		case len(pg.cursors) == 1:
 			p.endAlone(c, hint)

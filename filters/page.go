@@ -90,6 +90,7 @@ type page struct {
 	arrived  int
 	off      int                   // matched no filter of the page
 	beyond   int                   // of off: newer than until
+	older    int                   // of off: older than since, which is below all that was asked for
 	seen     map[event.ID]struct{} // matched
 	wanted   int
 	credited int // sum over filters

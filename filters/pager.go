@@ -200,11 +200,15 @@ func (p *Pager) credit(e *event.Event) (matched, known bool) {
 		return true, true
 	}
 	mine := p.mine[:0]
-	beyond, highest := false, int64(math.MinInt64)
+	beyond, older, highest := false, false, int64(math.MinInt64)
 	p.hits = p.set.Match(e, p.hits[:0])
 	for _, i := range p.hits {
 		c := p.cursors[i]
-		if !slices.Contains(pg.cursors, c) || at < c.since {
+		if !slices.Contains(pg.cursors, c) {
+			continue
+		}
+		if at < c.since {
+			older = true
 			continue
 		}
 		if c.asked != math.MaxInt64 && at > c.asked {
@@ -218,8 +222,12 @@ func (p *Pager) credit(e *event.Event) (matched, known bool) {
 		}
 	}
 	p.mine = mine
-	if len(mine) == 0 && beyond {
+	switch {
+	case len(mine) > 0:
+	case beyond:
 		pg.beyond++
+	case older:
+		pg.older++
 	}
 	if at == highest && at != math.MaxInt64 {
 		p.proven.Until = BoundInclusive

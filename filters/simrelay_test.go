@@ -27,6 +27,7 @@ type simRelay struct {
 	shuffle         *rand.Rand
 	exclusive       bool // until is exclusive
 	ignoreUntil     bool
+	ignoreSince     bool
 	ignoreLimit     bool
 	hints           bool // NIP-67
 	ignoreParts     bool // answers for a single second with nothing
@@ -102,6 +103,9 @@ func (r *simRelay) matching(f nostr.Filter) []*event.Event {
 	}
 	if r.ignoreUntil {
 		f.Until = nil
+	}
+	if r.ignoreSince {
+		f.Since = nil
 	}
 	if r.exclusive && f.Until != nil {
 		until := *f.Until - 1

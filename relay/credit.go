@@ -6,7 +6,7 @@ import "slices"
 // event has its outcome. Requests are granted in the order they came, but for those of connections that have their share. Pure.
 type credit struct {
 	capacity int
-	share    int // reserved and taken up by one connection, from where on it waits
+	share    int // taken up by one connection, and half of what it has reserved, from where on it waits
 	used     int // reserved, or taken up by an event without outcome
 	reserved map[ConnID]int
 	taken    map[ConnID]int // by events without outcome
@@ -47,8 +47,9 @@ func (c *credit) grant() (request, bool) {
 	return request{}, false
 }
 
-// over is how many places a connection has to give back before it gets more; not above zero when it has not its share.
-func (c *credit) over(conn ConnID) int { return c.reserved[conn] + c.taken[conn] - c.share + 1 }
+// over is how many places a connection has to give back before it gets more; not above zero when it has not its share. What is reserved
+// counts half: from a relay that is far away most of it is on its way, and much of it is for events that are known.
+func (c *credit) over(conn ConnID) int { return c.reserved[conn]/2 + c.taken[conn] - c.share + 1 }
 
 // lacks is how many places events have to give back before the next request fits of a connection that has not its share, and how many
 // those of each that has. It is nil when none of these waits for events.

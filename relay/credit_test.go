@@ -71,10 +71,10 @@ func TestAConnectionThatHasItsShareWaits(t *testing.T) {
 		b.settle()
 		return granted
 	}
-	require.Len(t, ask(1, 3), 1)
+	require.Len(t, ask(1, 5), 1)
 	require.Len(t, ask(1, 3), 1, "below its share it gets a whole page")
 	waits := ask(1, 1)
-	require.Empty(t, waits, "reserved")
+	require.Empty(t, waits, "reserved: half of it")
 	require.Len(t, ask(2, 50), 1, "others do not wait for it")
 
 	var events []*event.Event
@@ -83,12 +83,12 @@ func TestAConnectionThatHasItsShareWaits(t *testing.T) {
 	}
 	b.from(1, 1, events...)
 	require.Empty(t, waits, "taken up")
-	b.ok(events[:2]...)
+	b.ok(events[:3]...)
 	require.Empty(t, waits)
-	b.ok(events[2])
+	b.ok(events[3])
 	require.Len(t, waits, 1, "below its share again")
-	b.ok(events[3:]...)
-	require.Equal(t, map[ConnID]int{1: 1, 2: 50}, b.c.credit.reserved)
+	b.ok(events[4:]...)
+	require.Equal(t, map[ConnID]int{1: 3, 2: 50}, b.c.credit.reserved)
 	require.Empty(t, b.c.credit.taken)
 }
 

@@ -29,6 +29,8 @@ type group struct {
 	hasty    bool      // a stored event came behind the end of one of its pages
 	redo     bool      // it asks once more, because of that
 
+	above []int64 // of a window, for each filter: what is at or above it was delivered before; nil for other groups
+
 	neg *reconciliation // in place of the pager, nil when the group is paged
 
 	trial      *trial         // that it is an undecided part of
@@ -72,7 +74,10 @@ func (g *group) ends() []FilterEnd {
 	}
 	var out []FilterEnd
 	lost := g.hasty && g.redo
-	for _, e := range g.pager.Ends() {
+	for i, e := range g.pager.Ends() {
+		if e.Until == 0 && !e.Done && g.above != nil {
+			e.Until = g.above[i]
+		}
 		out = append(out, FilterEnd{Done: e.Done && !lost, Failed: e.Failed || lost, Until: e.Until, Gap: e.Gap})
 	}
 	return out

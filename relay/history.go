@@ -28,6 +28,7 @@ type history struct {
 	limits  int  // counts the changes of the limits
 	refused refusals
 	eose    eoseManner
+	line    line
 }
 
 func newHistory() history {
@@ -194,6 +195,7 @@ func (c *Conn) endGroup(g *group) {
 			}
 		}
 	}
+	g.batch.forget(g)
 	if g.batch.open--; g.batch.open == 0 {
 		c.endBatch(g.batch)
 	}

@@ -107,6 +107,12 @@ var faults = []fault{
 	{name: "cap of 40 for the newest", script: relaytest.Options{Events: dense, Spoil: inAll(40, true)}, asked: denseSparse},
 	{name: "every message in a goroutine", script: relaytest.Options{Events: dense, PageCap: 50, Concurrent: true}, asked: denseSparse},
 	{name: "slow", script: relaytest.Options{Delay: 10 * time.Second}, after: 20 * time.Second},
+	{
+		name: "far away, with a second larger than a page that cannot be narrowed", gap: true, lacks: 5, after: time.Second,
+		script: relaytest.Options{
+			Events: append(relaytest.Notes(150, 1, 5025), ties(12, 1, 12)...), PageCap: 8, Delay: 100 * time.Millisecond, Concurrent: true,
+		},
+	},
 	{name: "pages end between ties", script: relaytest.Options{Events: ties(60, 1, 4), PageCap: 10}},
 	{
 		name: "a second larger than a page", asked: historicKinds(1, 7),

@@ -85,6 +85,9 @@ func (m *mixed) script() relaytest.Options {
 	o.IgnoreUntil = m.one(12, "ignores until")
 	o.BeforeUntil = m.one(6, "until exclusive")
 	o.Concurrent = m.one(4, "works out of order")
+	if m.one(3, "far away") {
+		o.Concurrent, o.Delay = true, 100*time.Millisecond
+	}
 	o.DoubleEOSE = m.one(6, "EOSE twice")
 	if m.one(3, "states its cap") {
 		o.Document = fmt.Sprintf(`{"limitation":{"max_limit":%d,"max_filters":%d}}`, o.PageCap, 1+m.IntN(6))

@@ -118,6 +118,9 @@ func (c *Conn) expirePages(now time.Time, unread bool) {
 
 func (c *Conn) pageHeard(p *page, f Frame) {
 	first := p.heard.IsZero()
+	if first {
+		c.history.line.heard(p.sent, c.history.answer, f.At)
+	}
 	p.heard, c.history.answer = f.At, f.At
 	if s := c.neg.session; s != nil && !p.sent.After(s.sent) {
 		s.from = f.At // what was asked before may be answered before
@@ -286,9 +289,13 @@ func (c *Conn) endPage(p *page, f Frame) {
 		return
 	}
 	p.ended = true
+	divide := c.divides(g, f.At)
 	c.closePage(p, true, f.At)
 	g.pager.EOSE(f.Hint)
 	c.learn(g)
+	if divide {
+		c.divide(g)
+	}
 	if p.foreign > 0 {
 		c.offendOnce(g, OffenceOffFilter)
 	}
