@@ -38,10 +38,19 @@ func (p *Pager) Divide() []Window {
 	return out
 }
 
-// skip goes on at a second further below.
+// Continue says that the filters are windows of another pager's: an empty page is asked once more, as events have come of the second where
+// each begins, and the relay's pages are as large as that one has found them. Call it before the first Next.
+func (p *Pager) Continue(of *Pager) {
+	p.proven.Page, p.proven.Filter = of.proven.Page, of.proven.Filter
+	for _, c := range p.cursors {
+		c.matched, c.owed = true, true
+	}
+}
+
+// skip goes on at a second further below. An empty page there may be the end, or that of a relay out of breath: it stays owed.
 func (c *cursor) skip(second int64) {
 	c.until, c.settled = second, second+1
-	c.boundary, c.stays, c.owed = nil, 0, false
+	c.boundary, c.stays = nil, 0
 	c.moved = 0
 }
 

@@ -179,6 +179,7 @@ func TestPagerDividedLosesNothing(t *testing.T) {
 			return ends
 		}
 		open := []part{whole}
+		breathless := false // an empty page came
 		for steps := 0; len(open) > 0; steps++ {
 			require.Less(t, steps, 5000)
 			i := rapid.IntRange(0, len(open)-1).Draw(t, "part")
@@ -196,6 +197,10 @@ func TestPagerDividedLosesNothing(t *testing.T) {
 				if len(asked) > 0 {
 					divided++
 					w.Pager = filters.NewPager(asked, limit)
+					w.Continue(p.Pager)
+					if !breathless && rapid.Bool().Draw(t, "empty") {
+						breathless, relay.emptyOnce = true, 1
+					}
 					parts, open = append(parts, w), append(open, w)
 				}
 			}

@@ -12,6 +12,7 @@ type batchRun struct {
 	wanted     bool
 	total      int // filters
 	groups     []*group
+	gaps       []int  // filters that windows which were forgotten had gaps in
 	open       int    // groups that have not ended
 	err        string // why the first filter failed, empty when none did
 	errs       int    // other reasons
@@ -57,6 +58,9 @@ func (b *batchRun) mark(id ConnID) Mark {
 			}
 			all[at], told[at] = end, true
 		}
+	}
+	for _, at := range b.gaps {
+		all[at].Gap = true
 	}
 	for at := range b.unserved {
 		all[at].Until = 0 // nobody knows where the events are that are missing

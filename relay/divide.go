@@ -15,8 +15,9 @@ const farAway = 20 * time.Millisecond
 
 // line is what a connection has seen of the last time that it was idle, with a page under way.
 type line struct {
-	idle time.Duration
-	woke time.Time // when something came
+	idle  time.Duration
+	woke  time.Time // when something came
+	whole bool      // a stretch has failed: no filter is divided any more
 }
 
 // heard takes the first frame of a page, and when the last frame of any other came.
@@ -30,7 +31,10 @@ func (l *line) heard(sent, last, now time.Time) {
 // complained, or has not kept to the rules, gets no question beyond those that must be.
 func (c *Conn) divides(g *group, now time.Time) bool {
 	h := &c.history
-	if now.Sub(h.line.woke) >= h.line.idle || g.batch.background || g.bad || g.cuts > 0 || h.eose.late || !c.limitedAt.IsZero() {
+	if h.line.whole || len(g.index) == 0 || g.batch.background || now.Sub(h.line.woke) >= h.line.idle {
+		return false
+	}
+	if g.bad || g.cuts > 0 || h.eose.late || !c.limitedAt.IsZero() {
 		return false
 	}
 	if _, ok := c.bucket.ready(now); !ok {
@@ -61,16 +65,28 @@ func (c *Conn) divide(g *group) {
 		return
 	}
 	w := c.newGroup(g.batch, fs, index)
+	w.pager.Continue(g.pager)
 	w.above, w.answered = above, true
 	b := g.batch
 	b.groups = slices.Insert(b.groups, slices.Index(b.groups, g), w)
 	b.open++
 }
 
-// forget takes a window that was answered in full out of its batch: the groups below it say the rest of its filters.
-func (b *batchRun) forget(g *group) {
-	if g.above == nil || slices.ContainsFunc(g.ends(), func(e FilterEnd) bool { return e.Failed || e.Gap }) {
-		return
+// forget takes a window that was answered in full out of its batch, but for its gaps: the groups below it say the rest of its filters. It
+// reports false for one that has failed.
+func (b *batchRun) forget(g *group) bool {
+	ends := g.ends()
+	switch {
+	case g.above == nil:
+		return true
+	case slices.ContainsFunc(ends, func(e FilterEnd) bool { return e.Failed }):
+		return false
+	}
+	for i, e := range ends {
+		if e.Gap && !slices.Contains(b.gaps, g.index[i]) {
+			b.gaps = append(b.gaps, g.index[i])
+		}
 	}
 	b.groups = slices.DeleteFunc(b.groups, func(o *group) bool { return o == g })
+	return true
 }

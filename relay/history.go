@@ -195,7 +195,9 @@ func (c *Conn) endGroup(g *group) {
 			}
 		}
 	}
-	g.batch.forget(g)
+	if !g.batch.forget(g) && !g.batch.abandoned {
+		c.history.line.whole = true
+	}
 	if g.batch.open--; g.batch.open == 0 {
 		c.endBatch(g.batch)
 	}
