@@ -355,8 +355,8 @@ func (b *bench) nothingOpen() {
 	require.Zero(b.t, c.woken)
 	require.Empty(b.t, c.unasked)
 	reserved := 0
-	for _, n := range c.credit.reserved {
-		reserved += n
+	for conn, n := range c.credit.reserved {
+		reserved += n - c.credit.lapsed[conn]
 	}
 	require.Equal(b.t, reserved, c.credit.used, "places in the historic queue")
 	for _, waiters := range c.needs.ids {

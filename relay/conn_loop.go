@@ -40,7 +40,7 @@ func (c *Conn) loop(ctx context.Context) (hangup bool) {
 		case cmd := <-c.o.Commands:
 			c.command(cmd, time.Now())
 		case <-c.history.grants:
-			c.granted()
+			c.granted(time.Now())
 		case <-c.intake.room:
 			c.roomy(time.Now())
 		case ids := <-c.neg.lack:

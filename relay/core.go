@@ -254,13 +254,14 @@ const roomCheck = time.Second
 // giveCredit grants what there is room for, here and in the store: what comes needs rows.
 func (c *core) giveCredit() {
 	c.giveRoom()
+	c.credit.lapse(c.now)
 	c.roomAt = time.Time{}
 	for c.bytes < c.o.QueueBytes && len(c.credit.asked) > 0 {
 		if c.o.Ledger.Full() {
 			c.roomAt = c.now.Add(roomCheck)
 			return
 		}
-		r, ok := c.credit.grant()
+		r, ok := c.credit.grant(c.now)
 		if !ok {
 			return
 		}
@@ -290,6 +291,9 @@ func (c *core) next() time.Time {
 	}
 	at = earliest(at, c.link.checkAt)
 	at = earliest(at, c.roomAt)
+	if len(c.credit.asked) > 0 {
+		at = earliest(at, c.credit.lapseAt())
+	}
 	at = earliest(at, c.pruneAt)
 	at = earliest(at, c.taken.due)
 	return earliest(at, c.sendAt())

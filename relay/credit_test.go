@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -92,6 +93,86 @@ func TestAConnectionThatHasItsShareWaits(t *testing.T) {
 	require.Empty(t, b.c.credit.taken)
 }
 
+// A relay that brings nothing, or a little at a time, keeps its places for creditAge. Then it comes behind others.
+func TestCreditThatBringsNothingLapses(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents = 10 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	ask := func(conn ConnID, n int) chan struct{} {
+		granted := make(chan struct{}, 1)
+		b.c.reserve(b.now, request{conn, n, granted})
+		b.settle()
+		return granted
+	}
+	require.Len(t, ask(1, 8), 1)
+	i := issue("i", 2, 1, "x")
+	b.from(1, 1, i)
+	again, other, third := ask(1, 5), ask(2, 9), ask(3, 1)
+	b.wait(creditAge - time.Millisecond)
+	require.Empty(t, other)
+	b.wait(time.Millisecond)
+	require.Len(t, other, 1)
+	require.Empty(t, third, "an event without an outcome keeps its place")
+	b.ok(i)
+	require.Len(t, third, 1)
+	require.Empty(t, again)
+	b.c.release(b.now, 2, 9)
+	b.settle()
+	require.Len(t, again, 1, "when nobody else waits")
+	b.c.gone(b.now, 1)
+	require.Equal(t, 1, b.c.credit.used)
+	require.Empty(t, b.c.credit.lapsed)
+}
+
+func TestAQuickPageDoesNotMakeASlowOneLookYoung(t *testing.T) {
+	c := newCredit(100, 80)
+	for n, size := range []int{50, 3} {
+		now := benchStart.Add(time.Duration(n) * creditAge / 2)
+		c.reserve(request{conn: 1, n: size})
+		_, ok := c.grant(now)
+		require.True(t, ok)
+	}
+	c.spend(1)
+	c.release(1, 2)
+	c.lapse(benchStart.Add(creditAge))
+	require.Equal(t, map[ConnID]int{1: 50}, c.lapsed)
+	require.Equal(t, 1, c.used)
+}
+
+func TestRoomIsGivenWhenTheQueueHasPlaces(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents = 4 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	given := make(chan struct{}, 1)
+	b.c.reserve(b.now, request{1, 4, given})
+	b.settle()
+	<-given
+	b.wait(creditAge)
+	all := issues("late", 5)
+	b.from(1, 1, all...)
+	b.c.askRoom(b.now, room{1, given})
+	b.settle()
+	require.Empty(t, given)
+	b.ok(all[0])
+	require.Empty(t, given)
+	b.ok(all[1])
+	require.Len(t, given, 1)
+	b.ok(all[2:]...)
+	b.nothingOpen()
+}
+
+// Who asks for places presses as much as who asks for credit.
+func TestPlacesAreMadeWhileTheOwnRelayIsAway(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents, o.Window = 4, 1 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	b.down()
+	b.from(1, 1, issues("late", 5)...)
+	given := make(chan struct{}, 1)
+	b.c.askRoom(b.now, room{1, given})
+	b.settle()
+	require.Empty(t, given)
+	b.wait(2 * spillPatience)
+	require.Len(t, given, 1)
+}
+
 func TestNothingIsGrantedWhileTheQueueIsHeavy(t *testing.T) {
 	b := newBench(t, func(o *PublisherOptions) { o.QueueBytes = 1000 })
 	b.observe(announced(repo("a", 1, "x", benchStart)))
@@ -120,11 +201,16 @@ func TestCreditAddsUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newCredit(100, 80)
 		var taken []ConnID
+		now := benchStart
 		t.Repeat(map[string]func(*rapid.T){
 			"reserve": func(t *rapid.T) {
 				c.reserve(request{conn: ConnID(rapid.IntRange(1, 4).Draw(t, "conn")), n: rapid.IntRange(0, 150).Draw(t, "n")})
 			},
-			"grant": func(*rapid.T) { c.grant() },
+			"grant": func(*rapid.T) { c.grant(now) },
+			"lapse": func(t *rapid.T) {
+				now = now.Add(time.Duration(rapid.IntRange(0, 1500).Draw(t, "ms")) * time.Millisecond)
+				c.lapse(now)
+			},
 			"release": func(t *rapid.T) {
 				c.release(ConnID(rapid.IntRange(1, 4).Draw(t, "conn")), rapid.IntRange(-1, 150).Draw(t, "n"))
 			},
@@ -148,15 +234,21 @@ func TestCreditAddsUp(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				reserved := 0
-				for conn, n := range c.reserved {
-					if n <= 0 {
-						t.Fatalf("connection %d holds %d", conn, n)
+				young, old := 0, maps.Clone(c.reserved)
+				for conn, lent := range c.lent {
+					for _, l := range lent {
+						if l.n <= 0 || l.at.Before(now.Add(-creditAge)) {
+							t.Fatalf("connection %d holds %d since %s", conn, l.n, l.at)
+						}
+						young += l.n
+						less(old, conn, l.n)
 					}
-					reserved += n
 				}
-				if c.used != reserved+len(taken) {
-					t.Fatalf("%d used, %d reserved and %d taken up", c.used, reserved, len(taken))
+				if !maps.Equal(old, c.lapsed) {
+					t.Fatalf("lapsed are %v, want %v", c.lapsed, old)
+				}
+				if c.used != young+len(taken) || c.took != len(taken) {
+					t.Fatalf("%d used, %d reserved and %d taken up", c.used, young, len(taken))
 				}
 				per := map[ConnID]int{}
 				for _, conn := range taken {

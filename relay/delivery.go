@@ -15,8 +15,8 @@ type Sink interface {
 	Reserve(id ConnID, n int, grant chan<- struct{})
 	// Release gives back reserved room that no event used.
 	Release(id ConnID, n int)
-	// Room asks, while pages bring much, whether the events that wait take less memory than they may. Exactly one value is sent on room
-	// when they do; a connection asks once at a time and gives room a buffer of one.
+	// Room asks, while pages bring much, or late, whether the events that wait are fewer than may be, and take less memory than they may.
+	// Exactly one value is sent on room when that is so; a connection asks once at a time and gives room a buffer of one.
 	Room(id ConnID, room chan<- struct{})
 	// Deliver hands over one event. A historic event uses up one reserved place.
 	Deliver(Delivery)

@@ -171,7 +171,7 @@ func (c *Conn) begin(g *group) {
 }
 
 // granted takes the credit for the page that waits for it.
-func (c *Conn) granted() {
+func (c *Conn) granted(now time.Time) {
 	h := &c.history
 	if h.stale > 0 {
 		c.o.Sink.Release(c.o.ID, h.stale)
@@ -179,6 +179,7 @@ func (c *Conn) granted() {
 		return
 	}
 	h.ready, h.asking = h.asking, nil
+	h.ready.granted = now
 }
 
 // endGroup takes a group whose filters have all ended out of the work.

@@ -251,7 +251,7 @@ func (c *Conn) fetchEvent(p *page, f Frame) {
 		return
 	}
 	p.delivered++
-	c.deliverPaged(Delivery{
+	c.deliverPaged(p, Delivery{
 		Conn: c.o.ID, Source: c.o.URL, Batch: g.batch.id, Mode: Negentropy, Event: e, At: f.At,
 	})
 }

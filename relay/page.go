@@ -17,7 +17,8 @@ type page struct {
 	group   *group
 	filters []nostr.Filter
 	credit  int
-	sub     string // a fresh id: messages may be handled out of order
+	granted time.Time // the credit
+	sub     string    // a fresh id: messages may be handled out of order
 	sent    time.Time
 	among   int       // subscriptions that were open then, this one included
 	heard   time.Time // the last frame, zero before the first
@@ -178,7 +179,7 @@ func (c *Conn) pageEvent(p *page, f Frame) {
 		return
 	}
 	p.delivered++
-	c.deliverPaged(Delivery{
+	c.deliverPaged(p, Delivery{
 		Conn: c.o.ID, Source: c.o.URL, Batch: g.batch.id, Mode: g.batch.mode, Event: e, At: f.At, Wanted: g.batch.wanted,
 	})
 }

@@ -10,26 +10,35 @@ import (
 // counts events, and one may be as large as a thousand others. At half of it the sink is asked, so that who is quick waits for nothing.
 const pageBytes = 2 << 20
 
+// lateEvents is how many events a connection's pages may bring for credit that has lapsed, beyond those that the sink has said it has room
+// for. At half of them it is asked.
+const lateEvents = 64
+
 // roomWait is how long nothing is read for want of room. Then the pages are ended, for live events come behind them, and pongs.
 const roomWait = 4 * time.Second
 
 // intake is what the pages of a connection have brought since the sink last said that there is room.
 type intake struct {
 	bytes int64
+	late  int // events whose credit had lapsed
 	asked bool
 	since time.Time // that it is full
 	room  chan struct{}
 }
 
 // full reports that nothing more is read before there is room.
-func (i *intake) full() bool { return i.asked && i.bytes >= pageBytes }
+func (i *intake) full() bool { return i.asked && (i.bytes >= pageBytes || i.late >= lateEvents) }
 
 // deliverPaged hands an event of a page to the sink.
-func (c *Conn) deliverPaged(d Delivery) {
+func (c *Conn) deliverPaged(p *page, d Delivery) {
 	c.o.Sink.Deliver(d)
 	i := &c.intake
 	before := i.full()
-	if i.bytes += d.Event.Weight(); i.bytes >= pageBytes/2 && !i.asked {
+	i.bytes += d.Event.Weight()
+	if d.At.Sub(p.granted) >= creditAge {
+		i.late++
+	}
+	if (i.bytes >= pageBytes/2 || i.late >= lateEvents/2) && !i.asked {
 		i.asked = true
 		c.o.Sink.Room(c.o.ID, i.room)
 	}
@@ -49,7 +58,7 @@ func (c *Conn) expireRoom(now time.Time) {
 		c.wakeBy(i.since.Add(roomWait))
 		return
 	}
-	i.bytes = 0
+	i.bytes, i.late = 0, 0
 	for _, p := range slices.SortedFunc(maps.Values(c.history.pages), func(a, b *page) int { return a.sent.Compare(b.sent) }) {
 		c.putOff(p, now)
 	}
@@ -79,7 +88,7 @@ func (c *Conn) roomy(now time.Time) {
 			s.from = now
 		}
 	}
-	c.intake.bytes, c.intake.asked = 0, false
+	c.intake = intake{room: c.intake.room}
 }
 
 // holds reports that nothing may be read now.
@@ -91,7 +100,7 @@ type room struct {
 	to   chan<- struct{}
 }
 
-// askRoom is answered when the queue takes less memory than it may.
+// askRoom is answered when the queue takes less memory than it may, and has places.
 func (c *core) askRoom(now time.Time, r room) {
 	c.now = now
 	c.rooms = append(c.rooms, r)
@@ -100,7 +109,7 @@ func (c *core) askRoom(now time.Time, r room) {
 
 // giveRoom answers those that asked, in order, as long as there is room.
 func (c *core) giveRoom() {
-	if c.bytes >= c.o.QueueBytes {
+	if c.bytes >= c.o.QueueBytes || c.credit.took >= c.o.QueueEvents {
 		return
 	}
 	for _, r := range c.rooms {

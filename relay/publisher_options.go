@@ -29,7 +29,7 @@ type PublisherOptions struct {
 	AnswerWait      time.Duration // for an OK, 60 s
 	Drain           time.Duration // for the OKs that are due when Run is to end, 10 s
 
-	QueueEvents int   // historic events without an outcome, 8192; at least 2*MaxReserve
+	QueueEvents int   // historic events without an outcome, those that come late aside, 8192; at least 2*MaxReserve
 	ConnEvents  int   // the same of one connection, and half of what it has asked for, before it gets no more credit, 1536
 	QueueBytes  int64 // events without an outcome; no more are asked for beyond, 64 MiB
 	LiveEvents  int   // live events without an outcome, 4096, of one connection at most half; more go to the pending table

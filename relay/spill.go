@@ -80,6 +80,9 @@ func (c *core) pressed() pressure {
 	if len(c.credit.asked)+len(c.rooms) > 0 && c.bytes >= c.o.QueueBytes {
 		p.bytes = c.bytes - c.o.QueueBytes*3/4
 	}
+	if len(c.rooms) > 0 && c.credit.took >= c.o.QueueEvents {
+		p.historic = max(p.historic, c.credit.took-c.o.QueueEvents*3/4)
+	}
 	if c.woken > maxWoken*3/4 {
 		p.woken = maxWoken / 4
 	}

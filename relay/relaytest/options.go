@@ -42,6 +42,7 @@ type Options struct {
 
 	// Misbehaviour.
 	Delay        time.Duration // before each answer to a REQ
+	Trickle      time.Duration // before each stored event
 	NoEOSE       bool
 	DoubleEOSE   bool
 	EarlyEOSE    bool // EOSE first, the stored events behind it

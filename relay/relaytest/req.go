@@ -132,8 +132,9 @@ func (c *conn) stored(sub string, filters []nostr.Filter, o Options) {
 
 // give sends stored events, and reports whether the client is still there.
 func (c *conn) give(sub string, events []nostr.Event) bool {
+	trickle := c.relay.script().Trickle
 	for _, e := range events {
-		if !c.say("EVENT", sub, e) {
+		if !c.pause(trickle) || !c.say("EVENT", sub, e) {
 			return false
 		}
 		c.relay.note(func(r *record) { r.sent++ })
