@@ -91,15 +91,6 @@ func (p *pool) behindReady(now time.Time) bool {
 	return p.sweep > 0
 }
 
-// bestClass is the first class that has rows to be taken up now, -1 when none has.
-func (p *pool) bestClass(now time.Time) int {
-	class := p.room.best()
-	if class == behindClass && !p.behindReady(now) {
-		return -1
-	}
-	return class
-}
-
 // lift tells a row that something it needs has been accepted.
 func (p *pool) lift(r *row) {
 	switch {

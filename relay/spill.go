@@ -92,6 +92,9 @@ func (c *core) pressed() pressure {
 // kept is how many of the works that are ready stay in memory in any case: the best ones.
 func (c *core) kept() int { return min(2*c.o.Window, c.o.QueueEvents/4, c.o.LiveEvents/4) }
 
+// spared is how many do of each class, however many there are in those before it.
+func (c *core) spared() int { return max(c.kept()/16, 1) }
+
 // relieve moves works to the pending table that hold up their batch, or their connection's cursor, for too long, and those that take
 // the places that somebody waits for when the own relay does not free them soon. It reports whether something was moved.
 func (c *core) relieve() bool {
@@ -187,11 +190,11 @@ func (c *core) spillMost(p pressure) int {
 	return n
 }
 
-// spillReady moves what is ready of one class and not among the best.
+// spillReady moves what is ready of one class and neither among the best nor spared.
 func (c *core) spillReady(class int, p *pressure) int {
 	n := 0
 	var stay []*work
-	for p.any() && c.ready.upTo(class)+len(stay) > c.kept() {
+	for p.any() && c.ready.upTo(class)+len(stay) > c.kept() && c.ready.counts[class]+len(stay) > c.spared() {
 		w := c.ready.popLast(class)
 		if w == nil {
 			break
@@ -252,16 +255,19 @@ func (c *core) secure(w *work) {
 
 // wantsRows reports whether rows of the pending table are to be read.
 func (c *core) wantsRows() bool {
-	switch {
-	case c.woken >= maxWoken:
+	if c.woken >= maxWoken {
 		return false
-	case c.heavy():
-		return c.trickles() && !c.now.Before(c.trickleAt)
-	case len(c.pool.woken) > 0:
-		return true
 	}
 	_, n := c.roomForRows()
-	return n > 0
+	return n > 0 || c.takesWoken()
+}
+
+// takesWoken reports whether rows that were woken are to be read now.
+func (c *core) takesWoken() bool {
+	if c.heavy() {
+		return c.trickles() && !c.now.Before(c.trickleAt)
+	}
+	return len(c.pool.woken) > 0
 }
 
 // takeRows gives the rows of the pending table that are to be read now: those that were woken, else those that come next while there is
@@ -270,17 +276,16 @@ func (c *core) takeRows() []event.ID {
 	switch {
 	case !c.wantsRows():
 		return nil
+	case !c.takesWoken():
 	case c.heavy():
 		c.trickleAt = c.now.Add(trickleEvery)
 		return c.pool.takeWoken(trickle, c.o.QueueBytes/16)
-	}
-	if ids := c.pool.takeWoken(readChunk, c.o.QueueBytes/4); len(ids) > 0 {
-		return ids
+	default:
+		if ids := c.pool.takeWoken(readChunk, c.o.QueueBytes/4); len(ids) > 0 {
+			return ids
+		}
 	}
 	class, n := c.roomForRows()
-	if n <= 0 {
-		return nil
-	}
 	return c.pool.takeRoom(class, n, c.o.QueueBytes/4)
 }
 
@@ -293,25 +298,36 @@ func (c *core) heavy() bool {
 // keeps it so for ever, and what is due again would never be offered.
 func (c *core) trickles() bool { return len(c.pool.woken) > 0 && c.bytes < c.o.QueueBytes }
 
-// roomForRows gives the class of which rows are to be taken up next, and how many.
+// roomForRows gives the class of which rows are to be taken up next, and how many: the first one with room behind what goes before it, or
+// with fewer in the queue than are spared. So what is of a class that never comes first is in the queue when it has its turn.
 func (c *core) roomForRows() (class, n int) {
 	l := &c.link
 	if !c.loaded || !l.up || l.draining {
 		return 0, 0
 	}
-	class = c.pool.bestClass(c.now)
-	if class < 0 {
-		return 0, 0
-	}
-	target, most := max(c.kept(), readAhead), maxWoken
+	target, spared := max(c.kept(), readAhead), c.spared()
 	switch {
+	case c.bytes >= 2*c.o.QueueBytes:
+		return 0, 0
+	case c.heavy():
+		target, spared = 0, 1
 	case l.halted != "":
-		target = 1
+		target, spared = 1, 0
 	case l.pace.rate > 0:
 		target = max(c.kept(), 1)
 	}
-	if class == behindClass {
-		most /= 2
+	for class, rows := range c.pool.room.counts[:behindClass] {
+		if rows == 0 {
+			continue
+		}
+		n = max(target-c.ready.upTo(class), spared-c.ready.counts[class])
+		if n = min(n, maxWoken-c.woken, readChunk); n > 0 {
+			return class, n
+		}
 	}
-	return class, min(target-c.ready.upTo(min(class, sendClasses-1)), most-c.woken, readChunk)
+	n = min(target-c.ready.size, maxWoken/2-c.woken, readChunk)
+	if n <= 0 || c.pool.room.counts[behindClass] == 0 || !c.pool.behindReady(c.now) {
+		return 0, 0
+	}
+	return behindClass, n
 }

@@ -117,3 +117,95 @@ func TestASlowStoreWithAFloodLetsEverybodyHaveATurn(t *testing.T) {
 	require.Less(t, granted, time.Minute)
 	require.True(t, b.ledger.waiting[a.ID].Due.After(b.now))
 }
+
+// A stranger's live events come twice as fast as the own relay takes them, for as long as it lasts. What another relay brings is stored all the
+// same, whether it stands behind them in the queue or waits as a row of the pending table, and takes an eighth of the pace.
+func TestALiveFloodDoesNotStarveTheOthers(t *testing.T) {
+	root := issue("root", 2, 1, "x")
+	remarks := func(name string, n int) []*event.Event {
+		out := make([]*event.Event, n)
+		for i := range out {
+			out[i] = comment(fmt.Sprint(i, name), 3, root)
+		}
+		return out
+	}
+	const perSecond = 2
+	large := strings.Repeat("x", 10_000)
+	small := func(o *PublisherOptions) { o.QueueBytes = 1 << 20 }
+	same := func(*PublisherOptions) {}
+	tests := []struct {
+		name   string
+		change func(*PublisherOptions)
+		flood  []*event.Event
+		batch  BatchID // of the others
+		others []*event.Event
+		asking bool // a page waits for room all the time
+	}{
+		{"historic ones", same, remarks("flood", 2400), 1, append(issues("r", 25), remarks("c", 25)...), false},
+		{"historic ones behind large events", small, remarks(large, 2400), 1, append(issues("r", 25), remarks("c", 25)...), false},
+		{"historic ones while a page waits for room", small, remarks(large, 2400), 1, append(issues("r", 25), remarks("c", 25)...), true},
+		{"live ones of a later class", same, issues("flood", 2400), 0, remarks("c", 50), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newSlowWorld(t, paced(&limiter{rate: 1, burst: 1}), tt.change)
+			w.observe(announced(repo("a", 1, "x", benchStart)))
+			w.observe(Observed{Stored: listOf(root)})
+			w.know(append(tt.flood, tt.others...)...)
+			granted := make(chan struct{}, 1)
+			granted <- struct{}{}
+			n := 0
+			flood := func(d time.Duration) {
+				for end := w.now.Add(d); w.now.Before(end); w.run(time.Second) {
+					w.live(tt.flood[n : n+perSecond]...)
+					n += perSecond
+					if tt.asking && len(granted) > 0 {
+						<-granted
+						w.c.release(w.now, 3, 8)
+						w.c.reserve(w.now, request{3, 8, granted})
+					}
+				}
+			}
+			flood(5 * time.Minute)
+			w.from(2, tt.batch, tt.others[:40]...)
+			w.mark(2, tt.batch, true)
+			flood(spillAge + 10*time.Second)
+			onDisk := 0
+			for _, e := range tt.others[:40] {
+				if w.c.pool.rows[e.ID] != nil && w.c.works[e.ID] == nil {
+					onDisk++
+				}
+			}
+			require.Greater(t, onDisk, 10)
+			w.from(2, tt.batch, tt.others[40:]...)
+			start, before := w.now, len(w.accepted)
+			open := func() int {
+				left := 0
+				for _, e := range tt.others {
+					left += 1 - w.accepted[e.ID]
+				}
+				return left
+			}
+			left := open()
+			for w.now.Sub(start) < 10*time.Minute && open() > 0 {
+				flood(time.Second)
+			}
+			require.Zero(t, open(), "of %d", left)
+			require.Greater(t, n-len(w.accepted), 300, "the flood goes on")
+			require.InDelta(t, passedOver*left, len(w.accepted)-before, 2*passedOver, "of what is taken meanwhile")
+		})
+	}
+}
+
+// What is of a class that never comes first is not put on disk to be read again at once.
+func TestSomeOfEachClassStayInTheQueue(t *testing.T) {
+	b := newBench(t, func(o *PublisherOptions) { o.EventsPerSecond = 0.001 })
+	b.observe(announced(repo("a", 1, "x", benchStart)))
+	b.live(issues("live", 2*b.c.kept())...)
+	b.from(2, 1, issues("historic", 2*b.c.spared())...)
+	b.mark(2, 1, true)
+	b.wait(2 * spillAge)
+	require.Len(t, settledOf(b.heard()), 1)
+	require.Equal(t, b.c.kept()+b.c.spared(), b.c.ready.size)
+	require.Empty(t, b.reads)
+}

@@ -24,12 +24,18 @@ type turnable interface {
 	leftLane(class int) bool // it is stepped over: it does not belong there any more
 }
 
+// passedOver is one in how many goes to what is behind the best class, while there is any.
+const passedOver = 8
+
 // turns is a queue: one class after the other; within a class the sources take turns, within a source its repos, and within a repo
-// the lowest number goes first. So one source, or one repo of a source, that brings very much does not hold up the others.
+// the lowest number goes first. So one source, or one repo of a source, that brings very much does not hold up the others. One in passedOver
+// goes to the other live classes and to the historic ones, in turn, so that live events that never end hold up nothing either.
 type turns[T turnable] struct {
 	classes [sendClasses + 1]rotation[relayurl.URL, repos[T]]
 	counts  [sendClasses + 1]int // entries, those that have left included
 	size    int
+	passed  int // how often the best class went first since the others had their turn
+	turn    int // whose that is next: a live class, or liveClasses for what is historic
 }
 
 // repos are the lanes of one source, by a hash of the repo.
@@ -52,10 +58,47 @@ func (q *turns[T]) push(v T) {
 	q.size++
 }
 
-// pop gives the next, the zero value when there is none.
+// pop gives the next, the zero value when there is none. A state does not wait for the others' turn, unless there is no end of states.
 func (q *turns[T]) pop() T {
 	var none T
-	for class := range q.classes {
+	best := q.best()
+	if q.passed++; best < 0 || q.size == q.counts[best] {
+		q.passed = 0
+	}
+	if q.passed >= 2*passedOver || q.passed >= passedOver && best != classState {
+		q.passed = 0
+		if v := q.popOther(best); v != none {
+			return v
+		}
+	}
+	return q.popFrom(0)
+}
+
+// popOther gives the next of those whose turn it is while a class is the best.
+func (q *turns[T]) popOther(best int) T {
+	var none T
+	for range liveClasses + 1 {
+		class := q.turn
+		q.turn = (q.turn + 1) % (liveClasses + 1)
+		v := none
+		switch class {
+		case best:
+		case liveClasses:
+			v = q.popFrom(class)
+		default:
+			v = q.popClass(class)
+		}
+		if v != none {
+			return v
+		}
+	}
+	return none
+}
+
+// popFrom gives the next of one class and those behind it.
+func (q *turns[T]) popFrom(class int) T {
+	var none T
+	for ; class < len(q.classes); class++ {
 		if v := q.popClass(class); v != none {
 			return v
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/ngit-sync/ngit-sync/internal/event"
 	"github.com/ngit-sync/ngit-sync/internal/relayurl"
 )
 
@@ -74,4 +75,34 @@ func TestTheLastOfALongLaneLeavesFirst(t *testing.T) {
 		require.Equal(t, n, w.n)
 		require.EqualValues(t, "a", w.source)
 	}
+}
+
+func TestOneInEightGoesToWhatIsBehind(t *testing.T) {
+	var q turns[*work]
+	n := uint64(0)
+	add := func(kind, count int, live bool) {
+		for range count {
+			n++
+			w := given("a", 1, n, live)
+			w.event = ev(fmt.Sprint(n), kind, 2, benchStart, toRepo(1, "x"))
+			q.push(w)
+		}
+	}
+	// next gives the classes of the next ones.
+	next := func(count int) string {
+		out := ""
+		for range count {
+			class, _, _ := q.pop().lane()
+			out += fmt.Sprint(class)
+		}
+		return out
+	}
+	add(event.KindIssue, 100, true)
+	require.Equal(t, "2222222222", next(10), "while there is none")
+	add(event.KindComment, 3, false)
+	add(event.KindIssue, 2, false)
+	add(event.KindDeletion, 1, true)
+	require.Equal(t, "2222222"+"4"+"2222222"+"7"+"2222222"+"7"+"2222222"+"8", next(32), "the best historic one")
+	add(event.KindState, 20, true)
+	require.Equal(t, "111111111111111"+"2"+"11111"+"22"+"8"+"2222222"+"8"+"22", next(34), "behind states that do not end")
 }
