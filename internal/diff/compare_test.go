@@ -423,7 +423,7 @@ func TestAComparisonEndsInTime(t *testing.T) {
 			mine = append(mine, comment(bob, root, begin+i))
 		}
 		lacking := issue(bob, coordinate(alice, "repo0"), begin+1)
-		res, err := run(relaytest.Options{Events: mine, PageCap: 10, MaxSubs: 2, SubsReason: "ERROR: too many concurrent REQs", Delay: 2200 * time.Millisecond}, relaytest.Options{Events: []nostr.Event{lacking}}, time.Minute)
+		res, err := run(relaytest.Options{Events: mine, PageCap: 10, MaxSubs: 2, SubsReason: "ERROR: too many concurrent REQs", Delay: 1500 * time.Millisecond}, relaytest.Options{Events: []nostr.Event{lacking}}, time.Minute)
 		require.NoError(t, err)
 		require.True(t, res.TimeUp)
 		require.Equal(t, map[string][]string{coordinate(alice, "repo0"): {lacking.ID}}, named(res))
