@@ -253,6 +253,14 @@ func (b *bench) checked(ok bool) {
 	b.settle()
 }
 
+// reserve asks for credit; the channel has a value once it is granted.
+func (b *bench) reserve(conn ConnID, n int) <-chan struct{} {
+	granted := make(chan struct{}, 1)
+	b.c.reserve(b.now, request{conn, n, granted})
+	b.settle()
+	return granted
+}
+
 func (b *bench) observe(o Observed) {
 	b.t.Helper()
 	b.c.observed(b.now, o)

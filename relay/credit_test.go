@@ -15,13 +15,7 @@ import (
 func TestCreditIsGrantedInOrderAndFreedByOutcomes(t *testing.T) {
 	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents = 10 })
 	b.observe(announced(repo("a", 1, "x", benchStart)))
-	ask := func(conn ConnID, n int) chan struct{} {
-		granted := make(chan struct{}, 1)
-		b.c.reserve(b.now, request{conn, n, granted})
-		b.settle()
-		return granted
-	}
-	first, second, third, fourth := ask(1, 6), ask(2, 6), ask(3, 4), ask(4, 1)
+	first, second, third, fourth := b.reserve(1, 6), b.reserve(2, 6), b.reserve(3, 4), b.reserve(4, 1)
 	require.Len(t, first, 1)
 	require.Empty(t, second)
 	require.Empty(t, third, "nobody is overtaken, or large requests would starve")
@@ -66,17 +60,11 @@ func TestCreditOfAConnectionThatIsGoneIsReturned(t *testing.T) {
 func TestAConnectionThatHasItsShareWaits(t *testing.T) {
 	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents, o.ConnEvents = 100, 4 })
 	b.observe(announced(repo("a", 1, "x", benchStart)))
-	ask := func(conn ConnID, n int) chan struct{} {
-		granted := make(chan struct{}, 1)
-		b.c.reserve(b.now, request{conn, n, granted})
-		b.settle()
-		return granted
-	}
-	require.Len(t, ask(1, 5), 1)
-	require.Len(t, ask(1, 3), 1, "below its share it gets a whole page")
-	waits := ask(1, 1)
+	require.Len(t, b.reserve(1, 5), 1)
+	require.Len(t, b.reserve(1, 3), 1, "below its share it gets a whole page")
+	waits := b.reserve(1, 1)
 	require.Empty(t, waits, "reserved: half of it")
-	require.Len(t, ask(2, 50), 1, "others do not wait for it")
+	require.Len(t, b.reserve(2, 50), 1, "others do not wait for it")
 
 	var events []*event.Event
 	for i := range 6 {
@@ -97,16 +85,10 @@ func TestAConnectionThatHasItsShareWaits(t *testing.T) {
 func TestCreditThatBringsNothingLapses(t *testing.T) {
 	b := newBench(t, func(o *PublisherOptions) { o.QueueEvents = 10 })
 	b.observe(announced(repo("a", 1, "x", benchStart)))
-	ask := func(conn ConnID, n int) chan struct{} {
-		granted := make(chan struct{}, 1)
-		b.c.reserve(b.now, request{conn, n, granted})
-		b.settle()
-		return granted
-	}
-	require.Len(t, ask(1, 8), 1)
+	require.Len(t, b.reserve(1, 8), 1)
 	i := issue("i", 2, 1, "x")
 	b.from(1, 1, i)
-	again, other, third := ask(1, 5), ask(2, 9), ask(3, 1)
+	again, other, third := b.reserve(1, 5), b.reserve(2, 9), b.reserve(3, 1)
 	b.wait(creditAge - time.Millisecond)
 	require.Empty(t, other)
 	b.wait(time.Millisecond)
@@ -178,9 +160,7 @@ func TestNothingIsGrantedWhileTheQueueIsHeavy(t *testing.T) {
 	b.observe(announced(repo("a", 1, "x", benchStart)))
 	big := ev(string(make([]byte, 1000)), 1, 2, benchStart, toRepo(1, "x"))
 	b.historic(big)
-	granted := make(chan struct{}, 1)
-	b.c.reserve(b.now, request{1, 1, granted})
-	b.settle()
+	granted := b.reserve(1, 1)
 	require.Empty(t, granted)
 	b.ok(big)
 	require.Len(t, granted, 1)
