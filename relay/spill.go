@@ -258,8 +258,11 @@ func (c *core) wantsRows() bool {
 	if c.woken >= maxWoken {
 		return false
 	}
+	if c.takesWoken() {
+		return true
+	}
 	_, n := c.roomForRows()
-	return n > 0 || c.takesWoken()
+	return n > 0
 }
 
 // takesWoken reports whether rows that were woken are to be read now.
@@ -274,7 +277,7 @@ func (c *core) takesWoken() bool {
 // room and the own relay takes events.
 func (c *core) takeRows() []event.ID {
 	switch {
-	case !c.wantsRows():
+	case c.woken >= maxWoken:
 		return nil
 	case !c.takesWoken():
 	case c.heavy():
