@@ -147,8 +147,7 @@ func (e *Engine) renominate() {
 		e.candidate(u)
 	}
 	x.namings, x.owners, x.shares = map[naming]int32{}, newNumbers[event.PubKey](), map[filters.Value]int{}
-	most := x.most
-	x.most = 0 // nobody else
+	x.missed = true // so nobody else gets in
 	for ref, a := range x.counted {
 		for _, u := range e.index.RelaysOf(a) {
 			e.name(u, ref.PubKey)
@@ -160,9 +159,9 @@ func (e *Engine) renominate() {
 			e.nominate(e.repos[ref], slices.DeleteFunc(now.Relays, e.cfg.excluded))
 		}
 	}
-	x.most, x.missed = most, false
+	x.missed = false
 	if left != x.leftOut {
 		x.leftOut = left
-		e.log.Warn("announcements name more relays than are remembered", zap.Int("left_out", left), zap.Int("most", most))
+		e.log.Warn("announcements name more relays than are remembered", zap.Int("left_out", left), zap.Int("most", x.most))
 	}
 }
