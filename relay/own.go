@@ -21,8 +21,9 @@ const (
 // dial.
 type own struct {
 	loop  *loop
-	sock  *Socket // nil while there is none
-	deaf  bool    // its frames have ended, it follows
+	sock  *Socket     // nil while there is none
+	deaf  bool        // its frames have ended, it follows
+	log   *zap.Logger // names the relay
 	wait  time.Duration
 	state OwnState
 	login loginState
@@ -69,7 +70,7 @@ func (o *own) dialled(ctx context.Context, now time.Time, sock *Socket, maxMessa
 	l := o.loop
 	if failure != nil {
 		if o.wait == 0 {
-			l.p.o.Log.Warn("own relay cannot be reached", zap.Stringer("relay", l.p.o.Own), zap.Error(failure))
+			o.log.Warn("own relay cannot be reached", zap.Error(failure))
 		}
 		o.down(ctx, now, failure)
 		return
@@ -133,7 +134,7 @@ func (o *own) frame(f Frame, ok bool) {
 		o.loop.core.answered(time.Now(), id, f.OK, f.Text)
 	case FrameAuth:
 		msg, err := o.login.challenged(f.Text, f.At)
-		sayLogin(msg, err, o.loop.p.o.Log.With(zap.String("relay", string(o.loop.p.o.Own))), o.send)
+		sayLogin(msg, err, o.log, o.send)
 	case FrameNotice:
 		o.loop.p.o.Log.Info("own relay says", zap.String("notice", f.Text))
 		o.loop.core.noticed(time.Now(), f.Text)
@@ -147,7 +148,7 @@ func (o *own) judged(id event.ID, f Frame) bool {
 	if !ours {
 		return false
 	}
-	sayLogin(msg, err, o.loop.p.o.Log.With(zap.String("relay", string(o.loop.p.o.Own))), o.send)
+	sayLogin(msg, err, o.log, o.send)
 	switch {
 	case o.login.refused != "":
 		o.loop.p.o.Log.Warn("own relay refuses the login", zap.String("reason", o.login.refused))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // inputBurst is how many messages of one channel are taken before the others are looked at again.
@@ -39,7 +41,7 @@ func newLoop(p *Publisher, c *core) *loop {
 		timer:   time.NewTimer(time.Hour),
 	}
 	l.timer.Stop()
-	l.own = &own{loop: l}
+	l.own = &own{loop: l, log: p.o.Log.With(zap.String("relay", string(p.o.Own)))}
 	return l
 }
 
